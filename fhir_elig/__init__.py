@@ -1,0 +1,1 @@
+"""fhir_elig: holds a patient's FHIR chart against a clinical trial's eligibility criteria."""

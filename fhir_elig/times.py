@@ -1,0 +1,296 @@
+"""FHIR dates and times as intervals, spans such as `28 d`, and windows that hang on milestones.
+
+A `When` is as wide as what was written: `2024-05` is the whole month. It holds calendar days (in the site's time zone) for
+windows counted in days, and instants (microseconds since 1970-01-01T00:00Z) for windows counted in hours. Nothing here
+reads a clock.
+"""
+
+from __future__ import annotations
+
+import re
+from calendar import monthrange
+from datetime import UTC, date, datetime, timedelta
+from enum import Enum
+from functools import lru_cache
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import msgspec
+
+FIRST_DAY, LAST_DAY = date.min.toordinal(), date.max.toordinal()
+_EPOCH = date(1970, 1, 1).toordinal()
+_SECOND = 1_000_000
+_DAY = 86_400 * _SECOND
+BEGIN, END = (FIRST_DAY - _EPOCH - 2) * _DAY, (LAST_DAY - _EPOCH + 3) * _DAY
+
+# FHIR R4 dateTime, and what servers send beside it: no seconds, no zone.
+_DATETIME = re.compile(
+    r"([0-9]{4})(?:-([0-9]{2})(?:-([0-9]{2})(?:[T ]([0-9]{2}):([0-9]{2})(?::([0-9]{2})(?:\.([0-9]{1,9}))?)?"
+    r"(Z|[+-][0-9]{2}:[0-9]{2})?)?)?)?"
+)
+
+
+class When(msgspec.Struct, frozen=True):
+    """A time as an interval: calendar days `first` to `last`, instants from `start` up to but without `end`."""
+
+    first: int
+    last: int
+    start: int
+    end: int
+    text: str = ""
+
+    def before(self, other: When) -> bool:
+        """Whether every moment of this lies before every moment of the other."""
+        return self.end <= other.start
+
+    def overlaps(self, other: When) -> bool:
+        return self.start < other.end and other.start < self.end
+
+    @property
+    def one_day(self) -> bool:
+        return self.first == self.last
+
+    def hull(self, other: When) -> When:
+        """The span from the start of the earlier to the end of the later."""
+        text = f"{self.text}/{other.text}" if self.text != other.text else self.text
+        return When(
+            min(self.first, other.first), max(self.last, other.last), min(self.start, other.start), max(self.end, other.end), text
+        )
+
+    def until(self) -> When:
+        """Everything up to and including this time: what a record without its own time allows."""
+        return When(FIRST_DAY, self.last, BEGIN, self.end, f"up to {self.text}")
+
+
+ALWAYS = When(FIRST_DAY, LAST_DAY, BEGIN, END, "")
+
+
+@lru_cache(maxsize=64)
+def zone(name: str) -> ZoneInfo | None:
+    """The IANA time zone of that name, or None."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return None
+
+
+@lru_cache(maxsize=65_536)
+def parse_when(text: str, time_zone: str = "UTC") -> When | None:
+    """A FHIR date, dateTime or instant as an interval; None if it is none, or no such day exists.
+
+    A date, or a time without a zone, is read in `time_zone` (an IANA name).
+    """
+    match = _DATETIME.fullmatch(text.strip()) if len(text) <= 64 else None
+    if match is None:
+        return None
+    year, month, day, hour, minute, second, fraction, offset = match.groups()
+    try:
+        if hour is None:
+            first = date(int(year), int(month or 1), int(day or 1))
+            last = first if day else date(int(year), int(month or 12), monthrange(int(year), int(month or 12))[1])
+            return days(first.toordinal(), last.toordinal(), time_zone, text.strip())
+        local = datetime(int(year), int(month), int(day), int(hour), int(minute), min(int(second or 0), 59))
+        start = _instant(local, offset, time_zone) + (int(fraction.ljust(6, "0")[:6]) if fraction else 0)
+    except (ValueError, OverflowError):
+        return None
+    width = 60 * _SECOND if second is None else _SECOND if fraction is None else max(1, 10 ** (6 - len(fraction)) if len(fraction) < 6 else 1)
+    if second is not None and int(second) > 60:
+        return None
+    return When(day_of(start, time_zone), day_of(start + width - 1, time_zone), start, start + width, text.strip())
+
+
+def _instant(local: datetime, offset: str | None, time_zone: str) -> int:
+    """Microseconds since the epoch; raises ValueError for an offset that does not exist."""
+    if offset is None:
+        aware = local.replace(tzinfo=zone(time_zone))
+        return _micros(aware)
+    shift = 0
+    if offset != "Z":
+        hours, minutes = int(offset[1:3]), int(offset[4:6])
+        if hours > 14 or minutes > 59:
+            raise ValueError(offset)
+        shift = (hours * 60 + minutes) * 60 * (1 if offset[0] == "+" else -1)
+    return _micros(local.replace(tzinfo=UTC)) - shift * _SECOND
+
+
+def _micros(aware: datetime) -> int:
+    utc = aware.replace(tzinfo=None) - (aware.utcoffset() or timedelta())
+    return (utc.toordinal() - _EPOCH) * _DAY + ((utc.hour * 60 + utc.minute) * 60 + utc.second) * _SECOND + utc.microsecond
+
+
+@lru_cache(maxsize=65_536)
+def day_start(ordinal: int, time_zone: str) -> int:
+    """The instant at which that calendar day begins in the zone."""
+    if not FIRST_DAY < ordinal < LAST_DAY:
+        return (ordinal - _EPOCH) * _DAY
+    midnight = datetime.combine(date.fromordinal(ordinal), datetime.min.time(), tzinfo=zone(time_zone))
+    return _micros(midnight)
+
+
+def day_of(instant: int, time_zone: str) -> int:
+    """The calendar day, as a proleptic ordinal, on which the instant falls in the zone."""
+    ordinal = instant // _DAY + _EPOCH
+    guess = min(max(ordinal, FIRST_DAY), LAST_DAY)
+    for candidate in (guess + 1, guess, guess - 1):
+        if FIRST_DAY <= candidate <= LAST_DAY and day_start(candidate, time_zone) <= instant:
+            return candidate
+    return guess
+
+
+def days(first: int, last: int, time_zone: str = "UTC", text: str = "") -> When:
+    """The calendar days from `first` to `last`, both included, in the zone."""
+    end = day_start(last + 1, time_zone) if last < LAST_DAY else END
+    return When(first, last, day_start(first, time_zone), end, text or _days_text(first, last))
+
+
+def _days_text(first: int, last: int) -> str:
+    return iso(first) if first == last else f"{iso(first)}/{iso(last)}"
+
+
+def iso(ordinal: int) -> str:
+    return date.fromordinal(min(max(ordinal, FIRST_DAY), LAST_DAY)).isoformat()
+
+
+class Unit(Enum):
+    """Units of a span, by their UCUM codes."""
+
+    HOUR = "h"
+    DAY = "d"
+    WEEK = "wk"
+    MONTH = "mo"
+    YEAR = "a"
+
+
+_SPAN = re.compile(r"([0-9]{1,5})\s*(h|d|wk|mo|a)")
+_WORDS = {Unit.HOUR: "hour", Unit.DAY: "day", Unit.WEEK: "week", Unit.MONTH: "month", Unit.YEAR: "year"}
+
+
+class Span(msgspec.Struct, frozen=True):
+    """A length of time as a protocol writes it: `48 h`, `28 d`, `2 wk`, `6 mo`, `18 a`."""
+
+    count: int
+    unit: Unit
+
+    def __str__(self) -> str:
+        return f"{self.count} {self.unit.value}"
+
+    @property
+    def words(self) -> str:
+        return f"{self.count} {_WORDS[self.unit]}{'' if self.count == 1 else 's'}"
+
+    @property
+    def exact(self) -> bool:
+        """Whether it is counted in instants instead of calendar days."""
+        return self.unit is Unit.HOUR
+
+    def shift(self, ordinal: int, sign: int) -> int:
+        """The calendar day this span after (sign 1) or before (sign -1) a day; months are clipped at the month's end."""
+        match self.unit:
+            case Unit.DAY:
+                return _clip(ordinal + sign * self.count)
+            case Unit.WEEK:
+                return _clip(ordinal + sign * 7 * self.count)
+            case Unit.MONTH:
+                return add_months(ordinal, sign * self.count)
+            case Unit.YEAR:
+                return add_months(ordinal, sign * 12 * self.count)
+            case Unit.HOUR:
+                return _clip(ordinal + sign * -(-self.count // 24))
+
+    def micros(self) -> int:
+        return self.count * 3600 * _SECOND
+
+
+def parse_span(text: str) -> Span | None:
+    match = _SPAN.fullmatch(text.strip())
+    return Span(int(match[1]), Unit(match[2])) if match else None
+
+
+def _clip(ordinal: int) -> int:
+    return min(max(ordinal, FIRST_DAY), LAST_DAY)
+
+
+def add_months(ordinal: int, months: int) -> int:
+    """Calendar months later (or earlier), clipped at the month's end: 31 January + 1 month is 28 or 29 February."""
+    day = date.fromordinal(ordinal)
+    index = day.year * 12 + day.month - 1 + months
+    year, month = index // 12, index % 12 + 1
+    if year < 1:
+        return FIRST_DAY
+    if year > 9999:
+        return LAST_DAY
+    return date(year, month, min(day.day, monthrange(year, month)[1])).toordinal()
+
+
+def completed_years(birth: int, on: int) -> int:
+    """Age in completed years on a day. Born on 29 February: the birthday is 1 March in other years."""
+    born, day = date.fromordinal(birth), date.fromordinal(on)
+    return day.year - born.year - ((day.month, day.day) < (born.month, born.day))
+
+
+def birthday(birth: int, years: int) -> int:
+    """The day on which that age is reached."""
+    born = date.fromordinal(birth)
+    year = born.year + years
+    if year > 9999:
+        return LAST_DAY
+    if (born.month, born.day) == (2, 29) and monthrange(year, 2)[1] == 28:
+        return date(year, 3, 1).toordinal()
+    return date(year, born.month, born.day).toordinal()
+
+
+class Place(Enum):
+    """Where a time lies against a window."""
+
+    INSIDE = "inside"
+    BEFORE = "before"
+    AFTER = "after"
+    PARTLY = "partly"
+
+
+class Bounds(msgspec.Struct, frozen=True):
+    """A window around a dated milestone, as two intervals: in days, or in instants if `exact`.
+
+    The window surely holds `[low_late, high_early]` and possibly `[low_early, high_late]`: they differ where the milestone's
+    own time is not exact. Both ends are inclusive. None is an open end.
+    """
+
+    exact: bool
+    low_early: int | None
+    low_late: int | None
+    high_early: int | None
+    high_late: int | None
+
+    def place(self, when: When) -> Place:
+        first, last = (when.start, when.end - 1) if self.exact else (when.first, when.last)
+        if self.low_early is not None and last < self.low_early:
+            return Place.BEFORE
+        if self.high_late is not None and first > self.high_late:
+            return Place.AFTER
+        after_low = self.low_late is None or first >= self.low_late
+        before_high = self.high_early is None or last <= self.high_early
+        return Place.INSIDE if after_low and before_high else Place.PARTLY
+
+
+def window_bounds(milestone: When, before: Span | None, after: Span | None) -> Bounds:
+    """The window from `before` that milestone to `after` it; None is an open end, a span of 0 is the milestone itself.
+
+    Counted in hours, both ends are instants of the milestone; else they are calendar days.
+    """
+    exact = any(span is not None and span.exact for span in (before, after))
+    if exact:
+        low = None if before is None else before.micros()
+        high = None if after is None else after.micros()
+        return Bounds(
+            True,
+            None if low is None else milestone.start - low,
+            None if low is None else milestone.end - 1 - low,
+            None if high is None else milestone.start + high,
+            None if high is None else milestone.end - 1 + high,
+        )
+    return Bounds(
+        False,
+        None if before is None else before.shift(milestone.first, -1),
+        None if before is None else before.shift(milestone.last, -1),
+        None if after is None else after.shift(milestone.first, 1),
+        None if after is None else after.shift(milestone.last, 1),
+    )

@@ -1,0 +1,83 @@
+"""Provenance: binds a recommendation to what was read, to the rules that were used and to who answers for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fhir_elig.outputs.fhir_json import (
+    DEFAULT_BASE,
+    TERMINOLOGY,
+    FhirVersion,
+    Json,
+    canonical,
+    concept,
+    is_uri,
+    keys,
+    moment,
+    sources,
+    study_reference,
+)
+from fhir_elig.verdict import Assessment
+
+
+def provenance(
+    assessment: Assessment,
+    *,
+    fhir_version: FhirVersion,
+    recorded: str,
+    canonical_base: str = DEFAULT_BASE,
+    study: str | None = None,
+    site: str | None = None,
+    answered_by: Sequence[str] = (),
+    subject_version: str = "",
+) -> Json:
+    """The Provenance of a ResearchSubject and a GuidanceResponse.
+
+    `recorded` is an instant; `site` the organisation on whose behalf the software ran; `answered_by` the persons whose
+    answers were used, as references; `subject_version` the version of the ResearchSubject that was written, if one was.
+    """
+    ids = keys(assessment, study_reference(assessment, study), canonical_base)
+    purpose = concept(f"{TERMINOLOGY}/v3-ActReason", "CLINTRCH")
+    subject = f"ResearchSubject/{ids.subject}" + (f"/_history/{subject_version}" if subject_version else "")
+    return {
+        "resourceType": "Provenance",
+        "id": ids.provenance,
+        "target": [{"reference": f"GuidanceResponse/{ids.guidance}"}, {"reference": subject}],
+        "occurredDateTime": moment(assessment.as_of),
+        "recorded": recorded,
+        "policy": [canonical(canonical_base, assessment)],
+        "activity": concept(f"{TERMINOLOGY}/v3-DataOperation", "CREATE"),
+        **({"reason": [purpose]} if fhir_version == "R4" else {"authorization": [{"concept": purpose}]}),
+        "agent": [_software(ids.device, site), *(_agent("attester", person) for person in answered_by)],
+        "entity": [*(_source(reference) for reference in sources(assessment)), *_rules(assessment, canonical_base)],
+    }
+
+
+def _software(device: str, site: str | None) -> Json:
+    agent = _agent("assembler", f"Device/{device}")
+    return {**agent, "onBehalfOf": {"reference": site}} if site else agent
+
+
+def _agent(role: str, who: str) -> Json:
+    return {"type": concept(f"{TERMINOLOGY}/provenance-participant-type", role), "who": {"reference": who}}
+
+
+def _source(reference: str) -> Json:
+    """Evidence that is no resource (a row of an answers file) is named, not linked."""
+    what = {"reference": reference} if "/" in reference and is_uri(reference) else {"display": reference}
+    return {"role": "source", "what": what}
+
+
+def _rules(assessment: Assessment, canonical_base: str) -> list[Json]:
+    hashes = (
+        ("protocol-sha256", assessment.protocol.sha256, "protocol file"),
+        ("mappings-sha256", assessment.mappings.get("sha256", ""), "mapping files"),
+    )
+    return [
+        {
+            "role": "source",
+            "what": {"identifier": {"system": f"{canonical_base}/NamingSystem/{name}", "value": value}, "display": display},
+        }
+        for name, value, display in hashes
+        if value
+    ]

@@ -1,0 +1,257 @@
+"""Charts from a FHIR server: what a protocol needs of one patient, each entry re-checked, its completeness proved or denied.
+
+A search that fails gives less, never "has none": every type that a protocol needs has its line in `Chart.retrieved`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from fhir_elig.errors import AuthorisationError, DeadlineError, SourceError, UsageError
+from fhir_elig.record import MEDICATION_TYPES, Need, merge_needs
+from fhir_elig.references import is_id
+from fhir_elig.sources import Chart, Resource
+from fhir_elig.sources.completeness import Remark
+from fhir_elig.sources.entries import linked_patients, medication_ids, members
+from fhir_elig.sources.planner import Served, Step, ladder, read_served
+from fhir_elig.sources.replies import StatusError, unexpected
+from fhir_elig.sources.search import Found, IgnoredError, Question, search
+from fhir_elig.sources.transport import Transport
+from fhir_elig.sources.turns import failure, in_turn
+from fhir_elig.verdict import Retrieved
+
+_DOWN = frozenset({400, 404, 405, 413, 414, 415, 422, 501})
+_UNKNOWN = frozenset({404, 410})
+_READ_OTHERWISE = frozenset({"Patient", "Medication"})
+_MOST_LINKED = 10
+_MOST_REMEMBERED = 10_000
+
+
+class RestSource:
+    """Reads patients from one server. Not for several threads at once: give each its own, with a shared `Pause`.
+
+    `needs` is what the protocol reads. `complete` names types (or `all`) that a person who knows the server declares complete:
+    it overrules only what does not show a lack. `count` is the page size that is asked for. `look_back` limits searches to the
+    needs' look-back; without it older results are read too, so that a verdict can show them as too old.
+    """
+
+    def __init__(
+        self,
+        base: str,
+        *,
+        needs: Sequence[Need],
+        token: str | None = None,
+        timeout: float = 60.0,
+        complete: Iterable[str] = (),
+        count: int | None = 200,
+        look_back: bool = False,
+        allow_http: bool = False,
+        transport: Transport | None = None,
+    ) -> None:
+        self._transport = transport or Transport(base, token, timeout, allow_http=allow_http)
+        self.base = str(self._transport.base)
+        self._needs = [need for need in merge_needs(needs) if need.type not in _READ_OTHERWISE]
+        self._complete = frozenset(complete)
+        self._count, self._look_back = count, look_back
+        self._served: Served | None = None
+        self._first_step: dict[str, int] = {}
+        self._medications: dict[str, Resource | None] = {}
+
+    def served(self) -> Served:
+        """What the server declares, asked once. Raises SourceError if it cannot be read."""
+        if self._served is None:
+            self._served = read_served(self._read("metadata", "CapabilityStatement", self._transport.deadline()))
+        return self._served
+
+    def patients(self, ids: Iterable[str] = (), group: str = "") -> Iterator[Chart]:
+        """One chart for each patient named, then for each member of the Group who is not named too.
+
+        Raises SourceError if the server's metadata or the Group cannot be read, AuthorisationError wherever it happens.
+        """
+        self.served()
+        listed, lost = self.members(group) if group else ([], 0)
+        wanted = dict.fromkeys(name.removeprefix("Patient/") for name in (*ids, *listed))
+        yield from in_turn(wanted, self.fetch, self._transport.sleep)
+        for number in range(1, lost + 1):
+            yield failure(f"unresolved-member-{number}", "FE0404", "a member of the group cannot be resolved", self.base)
+
+    def members(self, group: str) -> tuple[list[str], int]:
+        """Ids of a Group's patients, and how many members cannot be resolved. Raises SourceError if it cannot be read."""
+        name = group.removeprefix("Group/")
+        if not is_id(name):
+            raise UsageError("this is not the id of a FHIR Group", where="--group", fix="give the id as the server writes it")
+        try:
+            found = self._read(f"Group/{name}", "Group", self._transport.deadline())
+        except StatusError as error:
+            if error.status in _UNKNOWN:
+                raise SourceError("the server does not know the group", code="FE0404", fix="look at the group's id") from None
+            raise
+        listed = list(members(found, self.base))
+        return [member for member in listed if member is not None], listed.count(None)
+
+    def fetch(self, patient: str) -> Chart:
+        """One patient's chart. What could not be read is told in it; raises AuthorisationError, and SourceError for metadata."""
+        patient = patient.removeprefix("Patient/")
+        if not is_id(patient):
+            return failure(patient, "FE0404", "this is not the id of a FHIR resource", self.base)
+        self.served()
+        deadline = self._transport.deadline()
+        try:
+            person = self._read(f"Patient/{patient}", "Patient", deadline)
+        except AuthorisationError:
+            raise
+        except SourceError as error:
+            unknown = isinstance(error, StatusError) and error.status in _UNKNOWN
+            return failure(patient, "FE0404" if unknown else error.code, str(error), self.base)
+        if person.get("id") != patient:
+            notes = [Retrieved(need.type, False, "not-asked: another patient's record came") for need in self._needs]
+            return Chart(patient=patient, resources=[], retrieved=tuple(notes), base=self.base, identity=True)
+        return self._chart(patient, person, deadline)
+
+    def _chart(self, patient: str, person: Resource, deadline: float) -> Chart:
+        found = self._persons(person, deadline)
+        ids = [str(one["id"]) for one in found.resources]
+        retrieved = [self._retrieved("Patient", found.remarks)]
+        for need in self._needs:
+            answer, line = self._ask(need, ids, deadline)
+            found.add(answer)
+            retrieved.append(line)
+        retrieved += self._drugs(found, deadline)
+        return Chart(
+            patient=patient,
+            resources=found.resources,
+            retrieved=tuple(sorted(retrieved, key=lambda line: line.type)),
+            refused=tuple(found.refused),
+            base=self.base,
+            identity=found.identity,
+            broken=bool(found.errors),
+            errors=tuple(found.errors),
+        )
+
+    def _persons(self, person: Resource, deadline: float) -> Found:
+        """The Patient and the records that its links tie to it: those that replaced it, and those that it replaced."""
+        found, ids = Found([person]), {str(person["id"])}
+        waiting = sorted(set(linked_patients(person, self.base)) - ids)
+        while waiting:
+            name = waiting.pop(0)
+            ids.add(name)
+            try:
+                if len(ids) > _MOST_LINKED:
+                    raise SourceError("too many records are linked")
+                other = self._read(f"Patient/{name}", "Patient", deadline)
+                if other.get("id") != name:
+                    raise SourceError("another record came")
+            except AuthorisationError:
+                raise
+            except SourceError as error:
+                _break(found, "Patient", error, "a linked record could not be read")
+                return found
+            found.resources.append(other)
+            waiting = sorted({*waiting, *linked_patients(other, self.base)} - ids)
+        return found
+
+    def _ask(self, need: Need, ids: Sequence[str], deadline: float) -> tuple[Found, Retrieved]:
+        """Goes down the ladder until the server answers in kind."""
+        served = self.served()
+        if not served.serves(need.type):
+            return Found(), Retrieved(need.type, False, "not-served")
+        codes = need.codes if need.type == "Observation" else None
+        question = Question(need.type, frozenset(ids), codes or None, served.parameters(need.type))
+        limits, count, look_back = self._transport.limits, self._count, self._look_back
+        ladders = [ladder(need, name, served, limits, post=True, count=count, look_back=look_back) for name in ids]
+        why = "not-served: no search by patient"
+        for number in range(self._first_step.get(need.type, 0), len(ladders[0])):
+            steps = [steps[number] for steps in ladders]
+            try:
+                found = self._step(question, steps, deadline)
+            except IgnoredError:
+                continue
+            except StatusError as error:
+                if error.status == 403:
+                    return Found(), Retrieved(need.type, False, "refused: 403")
+                why = f"not-served: HTTP {error.status}"
+                continue
+            if steps[0].note:
+                found.remarks.append(Remark(steps[0].note, soft=True))
+            elif not found.errors:
+                self._first_step[need.type] = number
+            return found, self._retrieved(need.type, found.remarks)
+        return Found(), Retrieved(need.type, False, why)
+
+    def _step(self, question: Question, steps: Sequence[Step], deadline: float) -> Found:
+        """All searches of one step; raises what sends the caller down the ladder."""
+        found = Found()
+        for post, params in [(step.post, params) for step in steps for params in step.searches]:
+            try:
+                found.add(search(self._transport, question, post, params, deadline))
+            except (AuthorisationError, IgnoredError):
+                raise
+            except SourceError as error:
+                if isinstance(error, StatusError) and error.status in _DOWN | {403}:
+                    raise
+                _break(found, question.type, error, str(error))
+                return found
+        return found
+
+    def _retrieved(self, kind: str, remarks: Sequence[Remark]) -> Retrieved:
+        """The verdict on completeness: the gravest remark, or complete if none is left."""
+        declared = kind in self._complete or "all" in self._complete
+        left = sorted((remark for remark in remarks if not (remark.soft and declared)), key=lambda remark: remark.soft)
+        return Retrieved(kind, not left, left[0].note if left else "")
+
+    def _drugs(self, found: Found, deadline: float) -> list[Retrieved]:
+        """Reads the Medications that the records refer to, each once a run; adds them to what was found."""
+        there = {one["id"] for one in found.resources if one["resourceType"] == "Medication" and "id" in one}
+        records = [one for one in found.resources if one["resourceType"] in MEDICATION_TYPES]
+        wanted = sorted({name for one in records for name in medication_ids(one, self.base)} - there)
+        if not wanted:
+            return []
+        if "Medication" not in self.served().reads:
+            return [Retrieved("Medication", False, "not-served")]
+        remarks: list[Remark] = []
+        for name in wanted:
+            try:
+                drug = self._medication(name, deadline)
+            except AuthorisationError:
+                raise
+            except SourceError as error:
+                refused = isinstance(error, StatusError) and error.status == 403
+                note = Remark("refused: 403" if refused else f"partial: a Medication could not be read ({error})")
+                remarks.append(note)
+                if not refused:
+                    found.errors.append(f"{error.code} Medication: {error}")
+                if isinstance(error, DeadlineError) or refused:
+                    break
+                continue
+            if drug is None:
+                remarks.append(Remark("partial: a Medication that is referred to is not there"))
+            else:
+                found.resources.append(drug)
+        return [self._retrieved("Medication", remarks)]
+
+    def _medication(self, name: str, deadline: float) -> Resource | None:
+        if name not in self._medications:
+            if len(self._medications) >= _MOST_REMEMBERED:
+                self._medications.clear()
+            try:
+                drug = self._read(f"Medication/{name}", "Medication", deadline)
+            except StatusError as error:
+                if error.status not in _UNKNOWN:
+                    raise
+                self._medications[name] = None
+            else:
+                self._medications[name] = drug if drug.get("id") == name else None
+        return self._medications[name]
+
+    def _read(self, address: str, kind: str, deadline: float) -> Resource:
+        """One resource of the type that was asked for."""
+        page = self._transport.get(address, deadline)
+        if page.document["resourceType"] != kind:
+            raise unexpected(page, kind)
+        return page.document
+
+
+def _break(found: Found, kind: str, error: SourceError, why: str) -> None:
+    """Notes that reading this type broke off here."""
+    found.remarks.insert(0, Remark(f"partial: {why}"))
+    found.errors.append(f"{error.code} {kind}: {why}")

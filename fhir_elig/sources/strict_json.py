@@ -99,7 +99,8 @@ def fragments(data: bytes) -> tuple[list[Refusal], bool]:
             found.append(refusal(tree, "two objects in one place"))
             position = _skip(text, end)
     except json.JSONDecodeError as error:
-        found.append(refusal(Bad("", _members(text, position, reader)), "cut"))
+        cut = refusal(Bad("", _members(text, position, reader)), "cut")
+        found.append(msgspec.structs.replace(cut, codes=None))  # what was lost may have held more codes
         return found, error.pos >= len(text) or error.msg.startswith("Unterminated string")
     return found, True
 

@@ -1,0 +1,188 @@
+"""One file, read strictly and within bounds: a JSON document or NDJSON, plain or gzip."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import re
+import zlib
+from collections.abc import Iterator
+from typing import IO, cast
+
+import msgspec
+
+from fhir_elig.errors import DataError, Finding
+from fhir_elig.sources.contents import Contents, Loss, patient_of
+from fhir_elig.sources.file_walk import LINES, FoundFile
+from fhir_elig.sources.strict_json import LIMIT, Refusal, fragments, parse
+
+MAX_LINE = 16 * 1024 * 1024  # bytes of one NDJSON line, decoded
+MAX_DOCUMENT = 256 * 1024 * 1024  # bytes of a JSON file; of one that was packed, at most strict_json.LIMIT
+_BOM = b"\xef\xbb\xbf"
+_LINKED = re.compile(rb'"reference"\s*:\s*"(?:urn|https?):')
+_TYPE = re.compile(rb'"resourceType"\s*:\s*"([A-Z][A-Za-z]{1,63})"')
+_PATIENT = re.compile(rb"\bPatient\\?/([A-Za-z0-9\-._]{1,64})")
+_SUBJECT = re.compile(rb'"(?:subject|patient|individual)"\s*:\s*\{[^{}]*?"reference"\s*:\s*"[^"]*?([A-Za-z0-9\-._]{1,64})"')
+
+
+def read_file(file: FoundFile, base: str | None = None) -> Contents:
+    """All that can be read of a file. Never raises: what cannot be read is in `losses`."""
+    contents = Contents(file.name, base)
+    try:
+        with _opened(file) as stream:
+            if file.path.name.lower().endswith(LINES):
+                _read_lines(stream, contents)
+            else:
+                _read_document(stream, contents, LIMIT if isinstance(stream, gzip.GzipFile) else MAX_DOCUMENT)
+    except (gzip.BadGzipFile, zlib.error, EOFError):
+        _give_up(contents, "the compressed file is damaged or cut")
+    except OSError as error:
+        _give_up(contents, f"the file cannot be read: {(error.strerror or 'input error').lower()}")
+    return contents
+
+
+def _opened(file: FoundFile) -> IO[bytes]:
+    """The decoded stream. The first bytes tell whether it is packed, whatever the name says."""
+    with file.path.open("rb") as stream:
+        head = stream.read(2)
+    if len(head) < 2 and file.path.name.lower().endswith(".gz"):
+        raise EOFError
+    return cast(IO[bytes], gzip.open(file.path)) if head == b"\x1f\x8b" else file.path.open("rb")
+
+
+def _give_up(contents: Contents, why: str) -> None:
+    contents.discard()
+    contents.lose(Loss(where=contents.name, why=why, types=_types(contents), cut=True))
+
+
+def _types(contents: Contents) -> frozenset[str] | None:
+    """The types that the file holds; None if it tells none."""
+    return frozenset(contents.counts) - {"", "OperationOutcome"} or None
+
+
+# A document ------------------------------------------------------------------------------------------------------------
+
+
+def _read_document(stream: IO[bytes], contents: Contents, limit: int) -> None:
+    data = stream.read(limit + 1)
+    if len(data) > limit:
+        _lose_document(contents, data, f"larger than {limit} bytes: split it, or use NDJSON")
+        return
+    data = data.removeprefix(_BOM)
+    try:
+        parsed = parse(data, limit=limit)
+    except DataError as error:
+        if _starts_with_a_line(data):
+            _read_lines(io.BytesIO(data), contents)
+        else:
+            _lose_document(contents, data, str(error))
+        return
+    document = parsed.document
+    if isinstance(document, dict) and "transactionTime" in document and isinstance(document.get("output"), list):
+        contents.manifest = document
+    elif b"resourceType" not in data or not contents.take(parsed, contents.name, _LINKED.search(data) is not None):
+        contents.foreign = b"resourceType" in data
+        contents.aside.append(Finding("FE0302", contents.name, "it holds no FHIR resource", ""))
+
+
+def _starts_with_a_line(data: bytes) -> bool:
+    """Whether it is NDJSON under another name: its first line is a document of its own."""
+    first, newline, _ = data.lstrip().partition(b"\n")
+    try:
+        return bool(newline) and isinstance(parse(first).document, dict)
+    except DataError:
+        return False
+
+
+def _lose_document(contents: Contents, data: bytes, why: str) -> None:
+    """Nothing of a broken document is used. Names in it only say whom the loss can touch."""
+    contents.patients |= _named(data) | {match.decode() for match in _SUBJECT.findall(data)}
+    contents.mentions_patient = b"Patient" in _TYPE.findall(data)
+    contents.lose(Loss(where=contents.name, why=why, cut=True))
+
+
+def _named(data: bytes) -> set[str]:
+    return {match.decode() for match in _PATIENT.findall(data)}
+
+
+# Lines -----------------------------------------------------------------------------------------------------------------
+
+
+def _read_lines(stream: IO[bytes], contents: Contents) -> None:
+    contents.by_line = True
+    broken = False
+    for number, line, ended in _lines(stream):
+        where = f"{contents.name}:{number}"
+        if line is None:
+            contents.lose(Loss(where=where, why=f"a line of more than {MAX_LINE} bytes", cut=not ended, of_file=True))
+            broken = True
+        elif line:
+            broken |= not _read_line(line, where, ended, contents)
+    _settle_types(contents, broken)
+
+
+def _lines(stream: IO[bytes]) -> Iterator[tuple[int, bytes | None, bool]]:
+    """Number, text (None: too long) and whether a newline ended it; only `\\n` ends a line, so U+2028 may stand in text."""
+    number = 0
+    while line := stream.readline(MAX_LINE + 3):
+        number += 1
+        if number == 1:
+            line = line.removeprefix(_BOM)
+        ended = line.endswith(b"\n")
+        text: bytes | None = line.strip(b" \t\r\n")
+        if len(line.rstrip(b"\r\n")) > MAX_LINE:
+            text = None
+            while not ended and (rest := stream.readline(MAX_LINE)):
+                ended = rest.endswith(b"\n")
+        yield number, text, ended
+
+
+def _read_line(line: bytes, where: str, ended: bool, contents: Contents) -> bool:
+    """Take one line in; False if it is no JSON."""
+    try:
+        parsed = parse(line, limit=MAX_LINE)
+    except DataError as error:
+        _lose_line(line, where, ended, str(error), contents)
+        return False
+    if b"resourceType" not in line or not contents.take(parsed, where, _LINKED.search(line) is not None):
+        contents.lose(Loss(where=where, why="a line that holds no FHIR resource", of_file=True))
+    return True
+
+
+def _lose_line(line: bytes, where: str, ended: bool, why: str, contents: Contents) -> None:
+    """A line that is no JSON: whose it was is told only if its bounds are sure and each object on it says so."""
+    contents.patients |= _named(line)
+    types = frozenset(match.decode() for match in _TYPE.findall(line))
+    contents.counts.update(dict.fromkeys(types, 0))
+    pieces = _pieces(line) if ended else []
+    owners = [patient_of(piece, piece.known, contents.base) for piece in pieces]
+    if not pieces or None in owners:
+        contents.lose(Loss(where=where, why=why, cut=not ended, of_file=True))
+        return
+    patients = frozenset(_named(line)) | frozenset(owner for owner in owners if owner)
+    contents.patients |= patients
+    for piece in pieces:
+        kinds = types | {piece.type}
+        contents.lose(Loss(where=where, why=why, types=kinds, patients=patients, reference=piece.reference, codes=None))
+
+
+def _pieces(line: bytes) -> list[Refusal]:
+    try:
+        found, sure = fragments(line)
+    except DataError:
+        return []
+    return found if sure else []
+
+
+def _settle_types(contents: Contents, broken: bool) -> None:
+    """What cannot be told of a lost line, its file tells: it was of the types that the file holds or the line mentions."""
+    types = _types(contents)
+    if types or broken or contents.read:
+        contents.losses = [_of_types(loss, types) if loss.of_file else loss for loss in contents.losses]
+    elif contents.losses:
+        contents.losses = []
+        contents.aside = [Finding("FE0302", contents.name, "it holds no FHIR resource", "")]
+
+
+def _of_types(loss: Loss, types: frozenset[str] | None) -> Loss:
+    return msgspec.structs.replace(loss, types=types) if loss.types is None else loss

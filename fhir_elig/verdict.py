@@ -114,6 +114,7 @@ class CriterionResult(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=T
     recoverable_from: str = ""
     near_limit: bool = False
     conditional: bool = False
+    exclusion: bool = False
     notes: tuple[str, ...] = ()
     evidence: tuple[Evidence, ...] = ()
     set_aside: tuple[SetAside, ...] = ()

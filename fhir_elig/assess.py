@@ -1,0 +1,202 @@
+"""`assess`: one protocol, one record, one assessment. Pure: the date is an argument, nothing else is read."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from fhir_elig import times
+from fhir_elig._version import __version__
+from fhir_elig.criteria.base import Context, Outcome, Run
+from fhir_elig.criteria.logic import outcome_of
+from fhir_elig.criteria.node import Node
+from fhir_elig.protocol import Protocol
+from fhir_elig.record import Record
+from fhir_elig.verdict import (
+    ALIVE,
+    MET,
+    NOT_APPLICABLE,
+    NOT_MET,
+    UNKNOWN,
+    Assessment,
+    CriterionResult,
+    Evidence,
+    Identified,
+    Reason,
+    SettledBy,
+    Status,
+    Verdict,
+    all_of,
+    negate,
+)
+
+# What people settle, and what waits for a date: open ends of a chart that is otherwise complete.
+_PEOPLE = frozenset({Reason.NEEDS_PERSON, Reason.PENDING_EVENT})
+_SETTLED_BY_DATA = frozenset(
+    {
+        Reason.NOT_FOUND, Reason.TOO_OLD, Reason.NOT_FINAL, Reason.NO_UNIT, Reason.UNIT_UNKNOWN, Reason.UNIT_CONFLICT,
+        Reason.NO_REFERENCE_RANGE, Reason.NOT_NUMERIC, Reason.IMPLAUSIBLE, Reason.COMPARATOR, Reason.NO_RECORD,
+    }
+)  # fmt: skip
+_MOST_LOOKS = 400  # days on which a verdict may change that are looked at; a bound, not met in practice
+
+
+def assess(protocol: Protocol, record: Record, run: Run) -> Assessment:
+    """Hold a record against a protocol at `run.as_of`."""
+    context = _context(protocol, record, run)
+    results = _results(protocol, context)
+    top = [_satisfied(result.verdict) for result in results]
+    verdict = all_of(top)
+    decisive = () if verdict is NOT_MET else tuple(_decisive(results))
+    not_met = [result for result in results if result.verdict is NOT_MET]
+    return Assessment(
+        patient=f"Patient/{record.patient}",
+        protocol=Identified(protocol.id, protocol.version, protocol.sha256),
+        mappings={"sha256": protocol.concepts.sha256},
+        package={"version": __version__},
+        base=record.base,
+        as_of=run.as_of.text,
+        milestones=_milestones(protocol, context),
+        retrieved=record.retrieved,
+        verdict=verdict,
+        status=_status(verdict, decisive),
+        recoverable=bool(not_met) and all(result.recoverable for result in not_met),
+        provisional=any(leaf.provisional for result in results for leaf in result.leaves()),
+        valid_until=_valid_until(protocol, context, results),
+        decisive=tuple(result.id for result in decisive),
+        decisions={name: reading for name, reading in sorted(run.decisions.items()) if name in protocol.nodes},
+        notes=_notes(record),
+        criteria=results,
+        errors=record.errors,
+    )
+
+
+def _context(protocol: Protocol, record: Record, run: Run) -> Context:
+    return Context(record, run, protocol.concepts, protocol.nodes, protocol.stand_ins)
+
+
+def _satisfied(verdict: Verdict) -> Verdict:
+    """At the top, what does not apply counts as satisfied."""
+    return MET if verdict is NOT_APPLICABLE else verdict
+
+
+def _results(protocol: Protocol, context: Context) -> tuple[CriterionResult, ...]:
+    alive = _alive(context)
+    criteria = [node.result(outcome_of(node, context)) for node in protocol.file.inclusion]
+    criteria += [_excluded(node, outcome_of(node, context)) for node in protocol.file.exclusion]
+    return tuple([alive, *criteria] if alive is not None else criteria)
+
+
+def _excluded(node: Node, outcome: Outcome) -> CriterionResult:
+    """An exclusion criterion as a requirement: met where what it excludes is not there."""
+    if outcome.guard is not None:
+        outcome = outcome.plus(verdict=UNKNOWN, reason=outcome.guard, guard=None)
+    return msgspec.structs.replace(node.result(outcome.plus(verdict=negate(outcome.verdict))), exclusion=True)
+
+
+def _alive(context: Context) -> CriterionResult | None:
+    """The implicit criterion: shown where the patient is recorded as deceased on or before `as_of`, or may be."""
+    person = context.record.person
+    if person is None or not (person.deceased or person.died is not None):
+        return None
+    died = person.died
+    if died is not None and died.start >= context.as_of.end:
+        return None
+    sure = died is None or died.last <= context.as_of.last
+    evidence = Evidence(person.reference, person.version, person.died_text or "true", "deceased", "alive", died.text if died else "")
+    return CriterionResult(
+        id=ALIVE,
+        text="the patient is alive",
+        verdict=NOT_MET if sure else UNKNOWN,
+        reason=Reason.DECEASED if sure else Reason.IMPRECISE_DATE,
+        evidence=(evidence,),
+        settled_by=None if sure else SettledBy(resource="Patient", window="the day of death"),
+    )
+
+
+def _notes(record: Record) -> tuple[str, ...]:
+    return record.person.notes if record.person is not None else ("no Patient resource",)
+
+
+def _milestones(protocol: Protocol, context: Context) -> dict[str, str]:
+    dated = {}
+    for name in protocol.file.milestones:
+        milestone = context.milestone(name)
+        if milestone.when is not None:
+            dated[name] = milestone.when.text
+    return dated
+
+
+def _decisive(results: Sequence[CriterionResult]) -> list[CriterionResult]:
+    """The unknown criteria whose answer can still change the outcome: all above them are unknown too.
+
+    Data comes first, then people's answers, then dates to come; within these the fewest steps from the top.
+    """
+    ranked = [
+        (_rank(result), depth, index, result)
+        for index, (result, depth) in enumerate(pair for top in results if top.verdict is UNKNOWN for pair in _open(top, 1))
+    ]
+    return [result for *_, result in sorted(ranked, key=lambda entry: entry[:3])]
+
+
+def _open(result: CriterionResult, depth: int) -> Iterator[tuple[CriterionResult, int]]:
+    inside = [pair for child in result.criteria if child.verdict is UNKNOWN for pair in _open(child, depth + 1)]
+    yield from inside or [(result, depth)]
+
+
+def _rank(result: CriterionResult) -> int:
+    if result.reason is Reason.NEEDS_PERSON:
+        return 2
+    return 3 if result.reason is Reason.PENDING_EVENT else 0 if result.reason in _SETTLED_BY_DATA else 1
+
+
+def _status(verdict: Verdict, decisive: Sequence[CriterionResult]) -> Status:
+    if verdict is NOT_MET:
+        return Status.INELIGIBLE
+    if verdict is not UNKNOWN:
+        return Status.ELIGIBLE
+    waiting = all(result.reason in _PEOPLE for result in decisive)
+    return Status.CANDIDATE if waiting else Status.POTENTIAL_CANDIDATE
+
+
+def _valid_until(protocol: Protocol, context: Context, results: Sequence[CriterionResult]) -> str | None:
+    """The first day on which a criterion's verdict would change with no new data.
+
+    Each node noted the days on which it could see the chart differently; it is looked at again on each of them, and where its
+    verdict changes, the whole protocol is.
+    """
+    now = _verdicts(results)
+    looks = [(days[0], index, 0) for index, (_, _, days) in enumerate(context.probes)]
+    person = context.record.person
+    died = person.died if person is not None else None
+    deaths = [day for day in (died.first, died.last) if day > context.as_of.last] if died is not None else []
+    heapq.heapify(looks)
+    tried: set[int] = set()
+    for _ in range(_MOST_LOOKS):
+        if deaths and (not looks or min(deaths) <= looks[0][0]):
+            day, changed = min(deaths), True
+            deaths.remove(day)
+        elif looks:
+            day, index, position = heapq.heappop(looks)
+            node, verdict, days = context.probes[index]
+            if position + 1 < len(days):
+                heapq.heappush(looks, (days[position + 1], index, position + 1))
+            changed = day not in tried and _changed(node, verdict, day, context)
+        else:
+            return None
+        if changed and day not in tried:
+            tried.add(day)
+            if _verdicts(_results(protocol, context.at(day))) != now:
+                return times.iso(day)
+    return None
+
+
+def _changed(node: Node, verdict: Verdict, day: int, context: Context) -> bool:
+    later = context.at(day)
+    return node.outcome(later).verdict is not verdict
+
+
+def _verdicts(results: Sequence[CriterionResult]) -> dict[str, Verdict]:
+    return {inner.id: inner.verdict for result in results for inner in result.walk()}

@@ -1,0 +1,234 @@
+"""From options to assessments: the one place where sources, adapters, the protocol and the outputs meet."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date
+from pathlib import Path
+
+import msgspec
+
+from fhir_elig import adapters, places, times
+from fhir_elig.assess import assess
+from fhir_elig.concepts import load_concepts
+from fhir_elig.criteria.base import Run, near
+from fhir_elig.errors import DataError, FhirEligError, Finding, UsageError
+from fhir_elig.outputs.digest import Failure
+from fhir_elig.protocol import Protocol, load_protocol
+from fhir_elig.record import MEDICATION_TYPES
+from fhir_elig.site import Site, decisions, load_answers, load_site
+from fhir_elig.sources import Chart
+from fhir_elig.times import When
+from fhir_elig.verdict import Assessment
+
+TYPES = ("Patient", "Observation", "Condition", *MEDICATION_TYPES, "Procedure", "Encounter", "Consent", "QuestionnaireResponse", "Immunization")
+IDENTITY, AUTHORISATION, SERVER, PARTIAL = 16, 12, 14, 1
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """What a screening command was asked for, as text."""
+
+    protocol: str
+    data: Path | None = None
+    server: str = ""
+    patients: tuple[str, ...] = ()
+    group: str = ""
+    as_of: str = ""
+    events: tuple[str, ...] = ()
+    answers: Path | None = None
+    site: Path | None = None
+    complete: str = ""
+    timeout: float = 60.0
+
+
+class Screening(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that is the same for all patients of a run."""
+
+    protocol: Protocol
+    site: Site
+    run: Run
+    settings: adapters.Settings
+    complete: frozenset[str]
+
+    @property
+    def study(self) -> str:
+        return self.site.file.study.get(self.protocol.id, f"ResearchStudy/{self.protocol.id}")
+
+
+class Tally:
+    """What a run came to: its exit code, its failures, what was set aside."""
+
+    def __init__(self) -> None:
+        self.failures: list[Failure] = []
+        self.findings: list[Finding] = []
+        self.codes: set[int] = set()
+        self.assessed = 0
+
+    def exit_code(self) -> int:
+        for code in (IDENTITY, 15, SERVER, AUTHORISATION):
+            if code in self.codes and (code != SERVER or self.assessed == 0):
+                return code
+        return PARTIAL if self.codes else 0
+
+
+def find_protocol(name: str) -> Path:
+    """The file of a bundled protocol's id, or the file itself. Raises UsageError with a suggestion."""
+    path = Path(name)
+    if path.suffix in (".yaml", ".yml"):
+        return path
+    known = {file.stem: file for file in sorted((places.mapping_root() / "protocols").glob("*.yaml"))}
+    if name in known:
+        return known[name]
+    raise UsageError(f'no protocol is named "{name}"', code="FE0102", where="--protocol", fix=near(name, known))
+
+
+def prepare(options: Options) -> Screening:
+    """Load protocol, mappings, site and answers. Raises UsageError and AuthoringError."""
+    concepts = load_concepts(places.mapping_root())
+    site = load_site(options.site, concepts)
+    protocol = load_protocol(find_protocol(options.protocol), site.concepts)
+    zone = site.file.time_zone
+    as_of = _date(options.as_of or date.today().isoformat(), zone, "--as-of")
+    shared, own = _events(options.events, site.file.milestones, protocol, as_of, zone)
+    answers = load_answers(options.answers, protocol, zone) if options.answers is not None else {}
+    study = site.file.study.get(protocol.id, f"ResearchStudy/{protocol.id}")
+    run = Run(
+        as_of=as_of,
+        milestones=shared,
+        own_milestones=own,
+        decisions=decisions(site, protocol),
+        answers=answers,
+        upper_limits=site.upper_limits,
+        code_units=site.code_units,
+        study=study,
+        time_zone=zone,
+    )
+    settings = adapters.Settings(
+        time_zone=zone,
+        decimal_comma=site.file.decimal_comma,
+        allowed_labels=frozenset(site.file.security_labels.allow),
+        questionnaire=f"{site.file.canonical_base}/Questionnaire/{protocol.id}-attestations",
+    )
+    return Screening(protocol=protocol, site=site, run=run, settings=settings, complete=complete_types(options.complete))
+
+
+def complete_types(text: str) -> frozenset[str]:
+    """The types that `--complete` names; `all` stays as it is. Raises UsageError with a suggestion."""
+    names = frozenset(name.strip() for name in text.split(",") if name.strip())
+    for name in sorted(names - {"all"}):
+        if name not in TYPES:
+            raise UsageError(f'"{name}" is no resource type that is read', code="FE0106", where="--complete", fix=near(name, (*TYPES, "all")))
+    return names
+
+
+def _date(text: str, zone: str, where: str) -> When:
+    when = times.parse_when(text, zone)
+    if when is None:
+        raise UsageError(f'"{text}" is no date', code="FE0106", where=where, fix="write a date such as 2025-06-01, or a dateTime")
+    return when
+
+
+def _events(
+    given: Sequence[str], from_site: Mapping[str, str], protocol: Protocol, as_of: When, zone: str
+) -> tuple[dict[str, When], dict[str, dict[str, When]]]:
+    """Milestones for all patients, and those of single ones (`NAME@PATIENT=DATE`)."""
+    known = protocol.file.milestones
+    shared: dict[str, When] = {}
+    own: dict[str, dict[str, When]] = {}
+    for name, text in from_site.items():
+        if name in known and text != "as_of":
+            shared[name] = _date(text, zone, f"site file, milestones > {name}")
+    for event in given:
+        left, sign, text = event.partition("=")
+        name, _, patient = left.partition("@")
+        if not sign or name not in known:
+            raise UsageError(f'"{event}" names no milestone of the protocol', code="FE0106", where="--event", fix=f"write NAME=DATE; {near(name, known)}")
+        when = _date(text, zone, "--event")
+        if patient:
+            own.setdefault(patient.removeprefix("Patient/"), {})[name] = when
+        else:
+            shared[name] = when
+    return shared, own
+
+
+def charts(options: Options, screening: Screening, tally: Tally) -> Iterable[Chart]:
+    """The charts of files or of a server. Raises DataError, UsageError, SourceError."""
+    if (options.data is None) == (not options.server):
+        raise UsageError("name --data or --server", code="FE0105", where="screen", fix="add  --data PATH  or  --server URL")
+    return _from_files(options, screening, tally) if options.data is not None else _from_server(options, screening)
+
+
+def _from_files(options: Options, screening: Screening, tally: Tally) -> Iterable[Chart]:
+    from fhir_elig.sources.files import read_files
+
+    assert options.data is not None
+    complete = "all" if "all" in screening.complete else screening.complete
+    source = read_files(options.data, patient_ids=options.patients, complete=complete)  # type: ignore[arg-type]
+    tally.findings += source.errors
+    if source.errors:
+        tally.codes.add(PARTIAL)
+    if not source.patients:
+        raise DataError("there is no Patient in the data", code="FE0301", where=str(options.data), fix="add the Patient resources")
+    orphans = tuple(f"FE0303: {reference} names a patient who is not in the data" for reference in source.orphans[:20])
+    for chart in source:
+        chart.errors = (*chart.errors, *orphans)
+        yield chart
+
+
+def _from_server(options: Options, screening: Screening) -> Iterable[Chart]:
+    from fhir_elig.sources.rest import RestSource
+
+    if not options.patients and not options.group:
+        raise UsageError("name the patients", code="FE0105", where="screen --server", fix="add  --patient ID,  --patients FILE  or  --group ID")
+    source = RestSource(
+        options.server,
+        needs=screening.protocol.needs(),
+        token=os.environ.get("FHIR_ELIG_TOKEN") or None,
+        timeout=options.timeout,
+        complete=screening.complete,
+    )
+    return source.patients(options.patients, options.group)
+
+
+def assessments(found: Iterable[Chart], screening: Screening, tally: Tally) -> Iterator[Assessment]:
+    """Assess each chart; patients who cannot be assessed are kept in the tally."""
+    for chart in found:
+        assessment = _assess_one(chart, screening, tally)
+        if assessment is not None:
+            tally.assessed += 1
+            yield assessment
+
+
+def _assess_one(chart: Chart, screening: Screening, tally: Tally) -> Assessment | None:
+    if chart.broken:
+        tally.codes.add(PARTIAL)
+    if chart.failure is not None:
+        code, why = chart.failure
+        tally.failures.append(Failure(f"Patient/{chart.patient}", f"{code}: {why}"))
+        tally.codes |= {PARTIAL, SERVER} if code.startswith("FE04") and code != "FE0404" else {PARTIAL}
+        return None
+    record = adapters.read(
+        chart.resources,
+        patient=chart.patient,
+        settings=screening.settings,
+        retrieved=chart.retrieved,
+        refused=chart.refused,
+        base=chart.base,
+        identity=chart.identity,
+        errors=chart.errors,
+    )
+    if record.identity:
+        tally.codes.add(IDENTITY)
+        why = "FE0601: another patient's resource stood in the answer; it was dropped"
+        tally.failures.append(Failure(f"Patient/{chart.patient}", why))
+        return None
+    if len(record.refused) > len(chart.refused):
+        tally.codes.add(PARTIAL)
+    return assess(screening.protocol, record, screening.run)
+
+
+def fail_if_nothing(tally: Tally, options: Options) -> None:
+    """Say in one error why no patient at all could be assessed."""
+    if tally.assessed == 0 and not tally.failures:
+        raise FhirEligError("no patient was found", code="FE0103", where=str(options.data or options.server), fix="check the ids")

@@ -1,0 +1,47 @@
+"""The commands `protocol list`, `protocol show` and `protocol schema`."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(help="Protocols: what is bundled, what one says, the schema of their files.", no_args_is_help=True, rich_markup_mode=None)
+
+
+@app.command("list")
+def list_protocols() -> int:
+    """List the bundled protocols."""
+    from fhir_elig import places
+    from fhir_elig.concepts import load_concepts
+    from fhir_elig.protocol import load_protocol
+
+    concepts = load_concepts(places.mapping_root())
+    for file in sorted((places.mapping_root() / "protocols").glob("*.yaml")):
+        protocol = load_protocol(file, concepts)
+        registry = protocol.file.registry.id if protocol.file.registry else ""
+        print(f"{protocol.id}  {protocol.version}  {registry}  {protocol.title}")
+    return 0
+
+
+@app.command("show")
+def show(name: Annotated[str, typer.Argument(help="A bundled protocol's id, or a file", metavar="ID_OR_FILE")]) -> int:
+    """Show a protocol in plain words: each criterion, what is computed, what people answer, windows, readings."""
+    from fhir_elig import places
+    from fhir_elig.cli.pipeline import find_protocol
+    from fhir_elig.concepts import load_concepts
+    from fhir_elig.outputs.protocol_words import protocol_words
+    from fhir_elig.protocol import load_protocol
+
+    print(protocol_words(load_protocol(find_protocol(name), load_concepts(places.mapping_root()))), end="")
+    return 0
+
+
+@app.command("schema")
+def schema() -> int:
+    """Print the JSON Schema of protocol files, for completion and checks in an editor."""
+    from fhir_elig.protocol import protocol_schema
+
+    print(json.dumps(protocol_schema(), indent=1, ensure_ascii=False))
+    return 0

@@ -1,0 +1,160 @@
+"""What only a person can say, and scores whose items people answer.
+
+The newest answer counts, of whatever kind (answers file, QuestionnaireResponse, Consent); two of one time that disagree give
+`unknown(conflicting)`; an answer can expire. Nothing is satisfied by assumption.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from fractions import Fraction
+from typing import ClassVar
+
+from pydantic import Field, model_validator
+
+from fhir_elig import derive, times
+from fhir_elig.concepts import Concepts
+from fhir_elig.criteria.base import Binder, Context, Kind, Name, Outcome, Path, SpanText, flaw_reason, unknown
+from fhir_elig.quantity import Interval, compare
+from fhir_elig.record import Answer, Counts, Need
+from fhir_elig.verdict import MET, NOT_MET, UNKNOWN, Evidence, Reason, SetAside, SettledBy
+
+
+class Attestation(Kind):
+    """A question to a person; `true` satisfies the criterion."""
+
+    repeatable: ClassVar[bool] = False
+
+    question: str = Field(min_length=1)
+    accepts: tuple[str, ...] = Field((), description="Resources that answer it beside a questionnaire: Consent")
+    expires: SpanText | None = Field(None, description="How long an answer holds")
+    hints: tuple[str, ...] = Field((), description="Concepts of conditions that are shown beside the question")
+
+    def bind(self, binder: Binder, path: Path) -> None:
+        binder.concept_set(self.hints, (*path, "hints"))
+        for index, name in enumerate(self.accepts):
+            if name != "Consent":
+                binder.finding((*path, "accepts", index), "FE0203", f"{name} answers no question", "use Consent")
+
+    def needs(self, concepts: Concepts) -> Iterable[Need]:
+        yield Need("QuestionnaireResponse")
+        if "Consent" in self.accepts:
+            yield Need("Consent")
+        if self.hints:
+            yield Need("Condition")
+
+    def evaluate(self, context: Context) -> Outcome:
+        criterion = next((name for name, node in context.nodes.items() if node.kind is self), "")
+        answer = answered(criterion, context, accepts_consent="Consent" in self.accepts, expires=self.expires)
+        settled = SettledBy(resource="QuestionnaireResponse", question=self.question)
+        if answer is None or answer.verdict is UNKNOWN:
+            return (answer or unknown(Reason.NEEDS_PERSON)).plus(settled_by=settled, notes=self._hints(context))
+        return answer
+
+    def _hints(self, context: Context) -> tuple[str, ...]:
+        wanted = frozenset(self.hints)
+        found = [p.reference for p in context.record.problems if wanted and any(context.concepts.names_of(c)[0] & wanted for c in p.codes)]
+        return (f"see {', '.join(found)}",) if found else ()
+
+
+def answered(criterion: str, context: Context, *, accepts_consent: bool, expires: str | None = None) -> Outcome | None:
+    """What people answered to a criterion: met, not-met, or unknown where they contradict each other; None if nobody did."""
+    usable, aside = _usable(criterion, context, accepts_consent, expires)
+    if not usable:
+        return unknown(Reason.NEEDS_PERSON, set_aside=aside) if aside else None
+    newest = max((a.on.start for a in usable if a.on is not None))
+    last = [a for a in usable if a.on is not None and a.on.end > newest]
+    evidence = tuple(_evidence(answer) for answer in last)
+    if len({answer.value for answer in last}) > 1:
+        return unknown(Reason.CONFLICTING, evidence=evidence, set_aside=aside)
+    if any(flaw_reason(answer) is not None for answer in last):
+        return unknown(flaw_reason(last[0]) or Reason.MODIFIER, evidence=evidence, set_aside=aside)
+    verdict = MET if last[0].value else NOT_MET
+    when = tuple(answer.on for answer in last if answer.on is not None)
+    return Outcome(verdict=verdict, reason=Reason.ATTESTED, evidence=evidence, set_aside=aside, when=when)
+
+
+def _usable(criterion: str, context: Context, consent: bool, expires: str | None) -> tuple[list[Answer], tuple[SetAside, ...]]:
+    given = [*context.facts.answers.get(criterion, ()), *(context.facts.answers.get("", ()) if consent else ())]
+    usable, aside = [], []
+    for answer in sorted(given, key=lambda a: (a.reference, a.version)):
+        if not isinstance(answer.value, bool):
+            continue
+        why = _unusable(answer, context, expires)
+        if why:
+            aside.append(SetAside(answer.reference, why))
+        else:
+            usable.append(answer)
+    return usable, tuple(aside)
+
+
+def _unusable(answer: Answer, context: Context, expires: str | None) -> str:
+    if answer.counts is not Counts.YES:
+        return f"status {answer.status}"
+    if answer.on is None:
+        return "no date"
+    context.mark_around(answer.on)
+    if answer.on.start >= context.as_of.end:
+        return "dated in the future"
+    last = answer.expires.last if answer.expires is not None else None
+    if expires is not None and expires != "all":
+        span = times.parse_span(expires)
+        end = span.shift(answer.on.first, 1) if span is not None else None
+        last = end if last is None or (end is not None and end < last) else last
+    if last is not None:
+        context.mark(last, last + 1)
+        if context.as_of.last > last:
+            return "expired"
+    if answer.kind == "consent" and context.run.study not in answer.study:
+        return "a consent that does not name this study"
+    return ""
+
+
+def _evidence(answer: Answer) -> Evidence:
+    said = {True: "yes", False: "no"}.get(answer.value, str(answer.value)) if isinstance(answer.value, bool) else str(answer.value)
+    note = "; ".join(part for part in (f"answered by {answer.by}" if answer.by else "", answer.note) if part)
+    return Evidence(answer.reference, answer.version, said, said, "yes", answer.on.text if answer.on else "", note)
+
+
+class Score(Kind):
+    """Points for items that people answer; of a group the highest counts once. Unknown items may or may not be there."""
+
+    repeatable: ClassVar[bool] = False
+
+    items: dict[Name, int] = Field(min_length=1)
+    groups: tuple[tuple[Name, ...], ...] = ()
+    at_least: int
+    answers_of: Name | None = Field(None, description="The criterion under whose id the items are answered; else the nearest one")
+    source: str = ""
+
+    @model_validator(mode="after")
+    def _known_items(self) -> Score:
+        strange = [item for group in self.groups for item in group if item not in self.items]
+        if strange:
+            raise ValueError(f"a group names items that have no points: {', '.join(strange)}")
+        return self
+
+    def bind(self, binder: Binder, path: Path) -> None:
+        if self.answers_of is not None:
+            binder.criterion(self.answers_of, (*path, "answers-of"))
+
+    def needs(self, concepts: Concepts) -> Iterable[Need]:
+        yield Need("QuestionnaireResponse")
+
+    def evaluate(self, context: Context) -> Outcome:
+        owner = self.answers_of or next((name for name, node in context.nodes.items() if node.kind is self), "")
+        said = {item: answered(f"{owner}/{item}", context, accepts_consent=False) for item in self.items}
+        yes = [item for item, outcome in said.items() if outcome is not None and outcome.verdict is MET]
+        no = [item for item, outcome in said.items() if outcome is not None and outcome.verdict is NOT_MET]
+        points = derive.score(self.items, self.groups, yes, no)
+        verdict = compare(points, Interval(low=Fraction(self.at_least)))
+        open_items = [item for item in self.items if item not in yes and item not in no]
+        settled = SettledBy(resource="QuestionnaireResponse", question=f"which of these are present: {', '.join(open_items)}?" if open_items else "")
+        evidence = tuple(e for outcome in said.values() if outcome is not None for e in outcome.evidence)
+        total = f"{points.low} points" if points.is_point else f"{points.low} to {points.high} points"
+        if verdict is UNKNOWN:
+            reason = Reason.NEEDS_PERSON if yes or no else Reason.NOT_FOUND
+            return unknown(reason, evidence=evidence, settled_by=settled, notes=(total,) if yes or no else ())
+        reason = Reason.IN_RANGE if verdict is MET else Reason.OUT_OF_RANGE
+        when = tuple(w for outcome in said.values() if outcome is not None for w in outcome.when)
+        return Outcome(verdict=verdict, reason=reason, evidence=evidence, notes=(f"{total}, limit >= {self.at_least}",), when=when)

@@ -1,0 +1,250 @@
+"""The change between two results: absolute or relative, the latest one against a baseline, always of one kind.
+
+Kinds are tried in order (`litres both times, else % predicted both times`); a result belongs to the first kind that can read
+its unit, whatever its code says. The baseline is the oldest value of the span before the latest one; where that one gives no
+change but a later one does, the text does not decide: `unknown(ambiguous-protocol)`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from fractions import Fraction
+from typing import ClassVar
+
+import msgspec
+from pydantic import Field, PrivateAttr, model_validator
+
+from fhir_elig import derive, times, units
+from fhir_elig.concepts import Concepts
+from fhir_elig.criteria.base import Binder, Context, Frame, Kind, Model, Name, Outcome, Path, SpanText, Text, Window, near, unknown
+from fhir_elig.criteria.limits import show
+from fhir_elig.criteria.select import Candidate, Found, evidence_of, gather, interpret, may_be_earliest, may_be_latest, one_verdict, superseded
+from fhir_elig.quantity import Analyte, Interval, Quantity, compare, parse_number
+from fhir_elig.record import Need, Result
+from fhir_elig.times import Place, When
+from fhir_elig.verdict import MET, NOT_MET, UNKNOWN, Evidence, Reason, SettledBy
+
+
+class Series(Model):
+    """One kind of value: concepts that may carry it, and the analyte whose units tell it."""
+
+    analyte: Name
+    concepts: tuple[str, ...] = Field(min_length=1)
+
+
+class Change(Kind):
+    """How much a value rose or fell between a baseline and the latest result."""
+
+    repeatable: ClassVar[bool] = False
+
+    kinds: tuple[Series, ...] = Field(min_length=1)
+    direction: str = Field(pattern="^(increase|decrease)$")
+    relative: bool = Field(False, description="In % of the baseline; else in the analyte's unit")
+    at_least: Text | None = None
+    more_than: Text | None = None
+    window: Window = Field(description="Where the latest result must lie")
+    baseline: SpanText = Field(description="How far before the latest result the baseline may lie")
+    measurable: bool = Field(False, description="People may answer with a measured value")
+
+    _limit: Interval = PrivateAttr(default=Interval())
+    _limit_text: str = PrivateAttr(default="")
+    _analytes: tuple[Analyte, ...] = PrivateAttr(default=())
+
+    @model_validator(mode="after")
+    def _one_limit(self) -> Change:
+        if (self.at_least is None) == (self.more_than is None):
+            raise ValueError("name at-least or more-than")
+        return self
+
+    def bind(self, binder: Binder, path: Path) -> None:
+        self.window.bind(binder, (*path, "window"))
+        analytes = []
+        for index, series in enumerate(self.kinds):
+            binder.concept_set(series.concepts, (*path, "kinds", index, "concepts"))
+            analyte = binder.concepts.analytes.get(series.analyte)
+            if analyte is None:
+                where = (*path, "kinds", index, "analyte")
+                binder.finding(where, "FE0205", f'no analyte is named "{series.analyte}"', near(series.analyte, binder.concepts.analytes))
+            else:
+                analytes.append(analyte)
+        self._analytes = tuple(analytes)
+        self._bind_limit(binder, path)
+
+    def _bind_limit(self, binder: Binder, path: Path) -> None:
+        key = "at-least" if self.at_least is not None else "more-than"
+        text = self.at_least if self.at_least is not None else self.more_than or ""
+        amount = self._amount(text)
+        if amount is None:
+            unit = "%" if self.relative else self._analytes[0].canonical if self._analytes else "a unit"
+            binder.finding((*path, key), "FE0206", f'"{text}" is no such change', f"write a number in {unit}")
+            return
+        strict = self.at_least is None
+        self._limit = Interval(low=amount, low_open=strict)
+        self._limit_text = f"{'>' if strict else '>='} {text}"
+
+    def _amount(self, text: str) -> Fraction | None:
+        if self.relative:
+            return parse_number(text.rstrip("% ")) if text.endswith("%") else None
+        if not self._analytes:
+            return Fraction(0)
+        bare = parse_number(text)
+        if bare is not None and self._analytes[0].unitless:
+            return bare
+        amount = units.parse_amount(text, self._analytes[0])
+        return amount if isinstance(amount, Fraction) else None
+
+    def _names(self) -> frozenset[str]:
+        return frozenset(name for series in self.kinds for name in series.concepts)
+
+    def needs(self, concepts: Concepts) -> Iterable[Need]:
+        yield Need("Observation", concepts.expand(sorted(self._names())))
+
+    def evaluate(self, context: Context) -> Outcome:
+        settled = SettledBy(
+            resource="Observation",
+            codes=tuple(sorted(context.concepts.expand(sorted(self._names())))[:8]),
+            window=f"two results, the latest {self.window.text}, the other up to {self.baseline} before it",
+        )
+        frame = self.window.frame(context)
+        if frame is None:
+            return unknown(Reason.PENDING_EVENT, settled_by=SettledBy(milestone=self.window.milestone, window=self.window.text))
+        outcome = context.incomplete(("Observation",), self._names()) or self._by_kind(frame, context)
+        return outcome.plus(settled_by=settled)
+
+    def _by_kind(self, frame: Frame, context: Context) -> Outcome:
+        series = self._series(frame, context)
+        tried = [self._pair(found, analyte, context) for found, analyte in zip(series, self._analytes, strict=True)]
+        paired = next((outcome for outcome in tried if outcome is not None), None)
+        if paired is not None:
+            return paired
+        aside = tuple(dict.fromkeys(s for found in series for s in found.aside))
+        seen = [c for found in series for c in found.candidates]
+        evidence = tuple(e for c in seen for e in c.evidence)
+        held = [found for found in series if found.candidates]
+        if len(held) > 1:
+            notes = ("the results are of different kinds: never held against each other",)
+            return unknown(Reason.CONFLICTING, evidence=evidence, set_aside=aside, notes=notes)
+        if seen:
+            return unknown(Reason.NOT_FOUND, evidence=evidence, set_aside=aside, notes=("one value only",))
+        old = [result for found in series for result in found.too_old]
+        if old:
+            newest = max(old, key=lambda r: (r.time.start if r.time else 0, r.reference))
+            return unknown(Reason.TOO_OLD, evidence=(evidence_of(newest, note=f"older than {frame.text}"),), set_aside=aside)
+        reason = Reason.NOT_FINAL if any(found.not_final for found in series) else Reason.NOT_FOUND
+        return unknown(reason, set_aside=aside)
+
+    def _series(self, frame: Frame, context: Context) -> list[Found]:
+        """The results in the window by kind: each belongs to the first kind whose analyte reads its unit."""
+        every = [self._gathered(series, analyte, frame, context) for series, analyte in zip(self.kinds, self._analytes, strict=True)]
+        home: dict[int, int] = {}
+        for readable in (True, False):  # what no kind can read stays with the first that names its concept
+            for index, found in enumerate(every):
+                for candidate in found.candidates:
+                    if not readable or candidate.reading.reason is not Reason.UNIT_UNKNOWN:
+                        home.setdefault(id(candidate.result), index)
+        for index, found in enumerate(every):
+            found.candidates = [c for c in found.candidates if home[id(c.result)] == index]
+        return every
+
+    def _gathered(self, series: Series, analyte: Analyte, frame: Frame, context: Context) -> Found:
+        def make(result: Result) -> Candidate:
+            return self._candidate(result, analyte, context)
+
+        found = gather(series.concepts, frame, context, make)
+        for result in self._stated(context) if analyte is self._analytes[0] else ():
+            place = context.place(result.time, frame)
+            if place in (Place.INSIDE, Place.PARTLY):
+                candidate = make(result)
+                candidate.sure = place is Place.INSIDE
+                found.candidates.append(candidate)
+            elif place is Place.BEFORE:
+                found.too_old.append(result)
+        return found
+
+    def _candidate(self, result: Result, analyte: Analyte, context: Context) -> Candidate:
+        reading = interpret(result, analyte, context)
+        return Candidate(result=result, time=result.time, reading=reading, evidence=(evidence_of(result),))
+
+    def _stated(self, context: Context) -> list[Result]:
+        """Measured values among people's answers to this criterion."""
+        if not self.measurable:
+            return []
+        criterion = next((name for name, node in context.nodes.items() if node.kind is self), "")
+        return [
+            Result(reference=answer.reference, version=answer.version, codes=(), value=Quantity(answer.value), time=answer.on, notes=(answer.by,))
+            for answer in context.facts.answers.get(criterion, ())
+            if answer.value is not None and not isinstance(answer.value, bool)
+        ]
+
+    def _pair(self, found: Found, analyte: Analyte, context: Context) -> Outcome | None:
+        """The verdict of one kind, or None if it has no two values of which the latest lies in the window."""
+        latest = may_be_latest(found.candidates)
+        if not latest:
+            return None
+        earlier = self._earlier(found, analyte, context)
+        outcomes = [self._against(new, earlier, analyte) for new in latest]
+        if any(outcome is None for outcome in outcomes):
+            return None
+        outcome = one_verdict([o for o in outcomes if o is not None], latest)
+        return outcome.plus(set_aside=superseded(found, latest) if outcome.verdict is UNKNOWN else tuple(found.aside))
+
+    def _earlier(self, found: Found, analyte: Analyte, context: Context) -> list[Candidate]:
+        """All values that may serve as a baseline: those in the window, and older ones."""
+        return [*found.candidates, *(self._candidate(result, analyte, context) for result in found.too_old)]
+
+    def _against(self, new: Candidate, earlier: list[Candidate], analyte: Analyte) -> Outcome | None:
+        span = times.parse_span(self.baseline)
+        if new.time is None or span is None:
+            return unknown(Reason.IMPRECISE_DATE, evidence=new.evidence)
+        baselines = [c for c in earlier if c.result is not new.result and (c.reading.interval or c.reading.reason is not Reason.UNIT_UNKNOWN)]
+        usable = [(c, _lies(c.time, new.time, span)) for c in baselines]
+        near_enough = [msgspec.structs.replace(c, sure=place is Place.INSIDE) for c, place in usable if place is not Place.BEFORE]
+        if not near_enough:
+            return None
+        outcomes = {id(c): self._compare(c, new, analyte) for c in near_enough}
+        oldest = may_be_earliest(near_enough)
+        outcome = one_verdict([outcomes[id(c)] for c in oldest], oldest)
+        if outcome.verdict is not NOT_MET:
+            return outcome
+        better = next((o for o in outcomes.values() if o.verdict is not NOT_MET), None)
+        if better is None:
+            return outcome
+        if better.verdict is UNKNOWN:
+            return better
+        notes = ("from the oldest value no such change, from a later one there is",)
+        return unknown(Reason.AMBIGUOUS_PROTOCOL, evidence=(*outcome.evidence, *better.evidence), notes=notes)
+
+    def _compare(self, old: Candidate, new: Candidate, analyte: Analyte) -> Outcome:
+        when = tuple(c.time for c in (old, new) if c.time is not None)
+        for candidate in (new, old):
+            if candidate.reading.interval is None:
+                reason = candidate.reading.reason or Reason.NOT_NUMERIC
+                return unknown(reason, evidence=(*old.evidence, *new.evidence), when=when)
+        assert old.reading.interval is not None and new.reading.interval is not None
+        if old.result.method and new.result.method and old.result.method != new.result.method:
+            return unknown(Reason.CONFLICTING, evidence=(*old.evidence, *new.evidence), when=when, notes=("different methods",))
+        change = derive.change(old.reading.interval, new.reading.interval, relative=self.relative, decrease=self.direction == "decrease")
+        verdict = compare(change, self._limit)
+        reason = {MET: Reason.IN_RANGE, NOT_MET: Reason.OUT_OF_RANGE}.get(verdict, Reason.COMPARATOR)
+        return Outcome(verdict=verdict, reason=reason, evidence=self._evidence(old, new, change, analyte), when=when)
+
+    def _evidence(self, old: Candidate, new: Candidate, change: Interval, analyte: Analyte) -> tuple[Evidence, ...]:
+        unit = "%" if self.relative else "" if analyte.unitless else analyte.canonical
+        limit = self._limit.low
+        shown = units.display(change.low, unit, limit) if change.is_point and change.low is not None else show(change, unit)
+        what = "fall" if self.direction == "decrease" else "rise"
+        note = f"{what} relative to the baseline" if self.relative else f"{what} from the baseline"
+        first = msgspec.structs.replace(old.evidence[0], note="baseline")
+        last = msgspec.structs.replace(new.evidence[0], compared=shown, limit=self._limit_text, note=note)
+        return first, last
+
+
+def _lies(when: When | None, new: When, span: times.Span) -> Place:
+    """Where a value lies in the span before the latest one; what may be later is no baseline for sure."""
+    if when is None:
+        return Place.PARTLY
+    if when.start >= new.end or when == new or when.last < span.shift(new.first, -1):
+        return Place.BEFORE  # later than the latest, of its very instant, or too far back: no baseline
+    sure = when.before(new) and when.first >= span.shift(new.last, -1)
+    return Place.INSIDE if sure else Place.PARTLY
+

@@ -1,0 +1,287 @@
+"""Derived values: named formulas, where their inputs come from, and the candidates that they give.
+
+`FORMULAS` is the one table: a formula's analyte (its unit and plausible range), its inputs, and what computes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from fractions import Fraction
+
+import msgspec
+from pydantic import Field
+
+from fhir_elig import derive, times
+from fhir_elig.concepts import Concepts, folded
+from fhir_elig.criteria.base import Binder, Context, Frame, Model, Path, SpanText, near
+from fhir_elig.criteria.limits import limit_of_normal, show
+from fhir_elig.criteria.patient import age_on, sexes_for_ranges
+from fhir_elig.criteria.select import Candidate, Found, evidence_of, gather, hull, interpret
+from fhir_elig.quantity import Analyte, Interval, Reading, compare
+from fhir_elig.record import Coded, Counts, Flag, Result
+from fhir_elig.times import When
+from fhir_elig.verdict import MET, Evidence, Reason, SetAside
+
+
+class Input(Model):
+    """Where one input of a formula comes from: its concepts, and how near to the first input it must lie."""
+
+    concepts: tuple[str, ...]
+    within: SpanText | None = Field(None, description="At most this far from the first input, either side")
+    supporting: tuple[str, ...] = Field((), description="Concepts that are listed beside it, and never used")
+
+
+class Formula(msgspec.Struct, frozen=True):
+    """A named formula: the analyte of its result, its inputs in order (the first one carries the time), its computation."""
+
+    analyte: str
+    inputs: tuple[str, ...]
+    concepts: Mapping[str, tuple[str, ...]]
+    build: Callable[[Formula, Mapping[str, Input], Result, Reading, Frame, Context], Candidate | None]
+    adjusted: bool = False  # the adjusted weight instead of the ideal one
+
+
+def candidates(name: str, inputs: Mapping[str, Input], frame: Frame, context: Context) -> Found:
+    """One candidate for each result of the formula's first input in the window."""
+    formula = FORMULAS[name]
+    sources = _sources(formula, inputs)
+    first = sources[formula.inputs[0]]
+    found = gather(first.concepts, frame, context, lambda result: _made(formula, sources, result, frame, context))
+    found.candidates = [candidate for candidate in found.candidates if candidate.reading is not _SKIP]
+    for concept in first.supporting:
+        found.aside.extend(SetAside(r.reference, "supporting only") for r in context.facts.of((concept,)))
+    return found
+
+
+_SKIP = Reading(reason=Reason.NOT_FOUND)
+
+
+def _made(formula: Formula, sources: Mapping[str, Input], result: Result, frame: Frame, context: Context) -> Candidate:
+    reading = interpret(result, _analyte(sources[formula.inputs[0]], result, context), context)
+    made = formula.build(formula, sources, result, reading, frame, context)
+    if made is None:
+        return Candidate(result=result, time=result.time, reading=_SKIP, evidence=())
+    interval = made.reading.interval
+    analyte = context.concepts.analytes[formula.analyte]
+    if interval is not None and not _plausible(interval, analyte):
+        made.reading = Reading(reason=Reason.IMPLAUSIBLE)
+    return made
+
+
+def _plausible(value: Interval, analyte: Analyte) -> bool:
+    ends = [end for end in (value.low, value.high) if end is not None]
+    return not analyte.plausible or all(any(end in interval for interval in analyte.plausible) for end in ends)
+
+
+def _analyte(source: Input, result: Result, context: Context) -> Analyte:
+    name = next(n for n in source.concepts if result in context.facts.results.get(n, ()))
+    return context.concepts.analytes[context.concepts.by_name[name].analyte]
+
+
+def _sources(formula: Formula, inputs: Mapping[str, Input]) -> dict[str, Input]:
+    return {name: inputs.get(name) or Input(concepts=formula.concepts[name]) for name in formula.inputs}
+
+
+def concepts_of(name: str, inputs: Mapping[str, Input]) -> set[str]:
+    """All concepts that a formula reads."""
+    formula = FORMULAS.get(name)
+    if formula is None:
+        return set()
+    return {concept for source in _sources(formula, inputs).values() for concept in source.concepts}
+
+
+def analyte_of(name: str, concepts: Concepts) -> Analyte | None:
+    formula = FORMULAS.get(name)
+    return None if formula is None else concepts.analytes.get(formula.analyte)
+
+
+def bind(name: str, inputs: Mapping[str, Input], binder: Binder, path: Path) -> None:
+    """Findings for an unknown formula or input, and for concepts that no analyte ties to a unit."""
+    formula = FORMULAS.get(name)
+    if formula is None:
+        binder.finding((*path, "formula"), "FE0209", f'no formula is named "{name}"', near(name, FORMULAS))
+        return
+    for key, source in inputs.items():
+        if key not in formula.inputs:
+            binder.finding((*path, "inputs", key), "FE0209", f'{name} has no input "{key}"', near(key, formula.inputs))
+        known = binder.concept_set(source.concepts, (*path, "inputs", key, "concepts"))
+        for concept in sorted(known):
+            binder.analyte([concept], (*path, "inputs", key, "concepts"))
+        binder.concept_set(source.supporting, (*path, "inputs", key, "supporting"))
+
+
+def _cockcroft_gault(
+    formula: Formula, sources: Mapping[str, Input], result: Result, reading: Reading, frame: Frame, context: Context
+) -> Candidate:
+    weights = _weights(formula, sources, result, frame, context)
+    person = context.record.person
+    evidence = [evidence_of(result, note="creatinine")]
+    missing = None
+    if reading.interval is None:
+        missing = reading
+    elif person is None or person.born is None or result.time is None:
+        missing = Reading(reason=Reason.NOT_FOUND if result.time is not None else Reason.IMPRECISE_DATE)
+    elif isinstance(weights, Reading):
+        missing = weights
+    if missing is not None or isinstance(weights, Reading) or reading.interval is None or person is None:
+        notes = ("weight: none within reach of the creatinine",) if isinstance(weights, Reading) else ()
+        return Candidate(result=result, time=result.time, reading=missing or _SKIP, evidence=tuple(evidence), notes=notes)
+    assert person.born is not None and result.time is not None
+    youngest, oldest = age_on(person.born, result.time)
+    weight = hull([interval for interval, _ in weights])
+    sexes = sexes_for_ranges(context)
+    value = derive.cockcroft_gault(Interval(Fraction(youngest), Fraction(oldest)), weight, reading.interval, sexes)
+    age = f"{youngest} a" if youngest == oldest else f"{youngest} to {oldest} a"
+    note = f"Cockcroft-Gault: age {age}, {' or '.join(sorted(sexes))}, {show(weight, 'kg')}"
+    evidence = [evidence_of(result, note=note), *(e for _, e in weights)]
+    return Candidate(result=result, time=result.time, reading=Reading(interval=value), evidence=tuple(evidence))
+
+
+def _weights(
+    formula: Formula, sources: Mapping[str, Input], result: Result, frame: Frame, context: Context
+) -> Reading | list[tuple[Interval, Evidence]]:
+    """The weight that the formula takes: the actual one, or the ideal or adjusted one from height too."""
+    actual = _nearest(sources["weight"], result, frame, context)
+    if "height" not in sources or isinstance(actual, Reading):
+        return actual
+    heights = _nearest(sources["height"], result, frame, context)
+    if isinstance(heights, Reading):
+        return heights
+    ideal = derive.ideal_weight(hull([interval for interval, _ in heights]), sexes_for_ranges(context))
+    return [(derive.adjusted_weight(interval, ideal) if formula.adjusted else ideal, e) for interval, e in actual]
+
+
+def _nearest(source: Input, to: Result, frame: Frame, context: Context) -> Reading | list[tuple[Interval, Evidence]]:
+    """The results nearest in time to another one; of two that lie as near, the earlier; a reason if none can be read."""
+    span = times.parse_span(source.within or "")
+    time = to.time
+    if time is None:
+        return Reading(reason=Reason.IMPRECISE_DATE)
+    usable: list[tuple[int, int, Result, When]] = []
+    for result in context.facts.of(source.concepts):
+        when = result.time
+        if result.counts is not Counts.YES or result.value is None or result.absent or when is None:
+            continue
+        if when.start >= context.as_of.end or when.first > frame.high.last:
+            continue
+        if span is not None and not (span.shift(time.first, -1) <= when.first and when.last <= span.shift(time.last, 1)):
+            continue
+        farthest = max(abs(when.last - time.first), abs(time.last - when.first))
+        closest = max(0, when.first - time.last, time.first - when.last)
+        usable.append((closest, farthest, result, when))
+    if not usable:
+        older = any(r.counts is Counts.YES and r.value is not None for r in context.facts.of(source.concepts))
+        return Reading(reason=Reason.TOO_OLD if older else Reason.NOT_FOUND)
+    return _read_nearest(source, usable, time, context)
+
+
+def _read_nearest(
+    source: Input, usable: list[tuple[int, int, Result, When]], time: When, context: Context
+) -> Reading | list[tuple[Interval, Evidence]]:
+    reach = min(farthest for _, farthest, _, _ in usable)
+    nearest = [(result, when) for closest, _, result, when in usable if closest <= reach]
+    if all(when.one_day for _, when in nearest) and time.one_day:
+        earlier = [pair for pair in nearest if pair[1].first <= time.first]
+        nearest = earlier or nearest
+    read = []
+    for result, _ in nearest:
+        reading = interpret(result, _analyte(source, result, context), context)
+        if reading.interval is None:
+            return reading
+        canonical = _analyte(source, result, context).canonical
+        read.append((reading.interval, evidence_of(result, compared=show(reading.interval, canonical), note="weight")))
+    return read
+
+
+def _differential(
+    formula: Formula, sources: Mapping[str, Input], result: Result, reading: Reading, frame: Frame, context: Context
+) -> Candidate | None:
+    """Leukocytes times percentages of the same specimen; the first set of percentages that is there."""
+    for names in _SHARES[formula.analyte]:
+        shares = [_same_specimen(sources[name], result, context) for name in names]
+        if all(shares):
+            read = [[(r, interpret(r, _analyte(sources[name], r, context), context)) for r in found] for name, found in zip(names, shares, strict=True)]
+            evidence = (evidence_of(result, note="leukocytes"), *(evidence_of(r, note=name) for name, rs in zip(names, read, strict=True) for r, _ in rs))
+            bad = next((x for x in (reading, *(x for rs in read for _, x in rs)) if x.interval is None), None)
+            if bad is not None or reading.interval is None:
+                return Candidate(result=result, time=result.time, reading=bad or _SKIP, evidence=evidence)
+            intervals = [hull([x.interval for _, x in rs if x.interval is not None]) for rs in read]
+            value = derive.share_of_count(reading.interval, *intervals)
+            return Candidate(
+                result=result, time=result.time, reading=Reading(interval=value), evidence=evidence, notes=("derived from the differential",)
+            )
+    return None
+
+
+def _same_specimen(source: Input, of: Result, context: Context) -> list[Result]:
+    return [
+        result
+        for result in context.facts.of(source.concepts)
+        if result.counts is Counts.YES
+        and result.value is not None
+        and not result.absent
+        and result.time == of.time
+        and of.time is not None
+        and result.specimen == of.specimen
+    ]
+
+
+_SHARES: Mapping[str, tuple[tuple[str, ...], ...]] = {
+    "anc": (("neutrophils",), ("segments", "bands")),
+    "alc": (("lymphocytes",),),
+}
+
+_CREATININE = {"creatinine": ("creatinine", "creatinine_molar", "creatinine_whole_blood"), "weight": ("weight",)}
+_SIZES = {**_CREATININE, "height": ("height",)}
+
+FORMULAS: Mapping[str, Formula] = {
+    "cockcroft-gault": Formula("creatinine-clearance", ("creatinine", "weight"), _CREATININE, _cockcroft_gault),
+    "cockcroft-gault-ideal-weight": Formula("creatinine-clearance", ("creatinine", "weight", "height"), _SIZES, _cockcroft_gault),
+    "cockcroft-gault-adjusted-weight": Formula(
+        "creatinine-clearance", ("creatinine", "weight", "height"), _SIZES, _cockcroft_gault, adjusted=True
+    ),
+    "anc-from-differential": Formula(
+        "anc",
+        ("leukocytes", "neutrophils", "segments", "bands"),
+        {
+            "leukocytes": ("leukocytes",),
+            "neutrophils": ("neutrophils_percent",),
+            "segments": ("neutrophils_segmented_percent",),
+            "bands": ("bands_percent",),
+        },
+        _differential,
+    ),
+    "alc-from-differential": Formula(
+        "alc",
+        ("leukocytes", "lymphocytes"),
+        {"leukocytes": ("leukocytes",), "lymphocytes": ("lymphocytes_percent",)},
+        _differential,
+    ),
+}
+
+
+def qualitative(result: Result, context: Context) -> str | None:
+    """`negative` or `positive` as a result says it by code or by its whole text; None if it says neither clearly."""
+    value = result.value
+    if isinstance(value, Flag):
+        return "positive" if value.value else "negative"
+    if not isinstance(value, Coded):
+        return None
+    said = {context.concepts.answers[code] for code in value.codes if code in context.concepts.answers}
+    if not said and value.text:
+        said = {context.concepts.answers.get(folded(value.text), "unclear")}
+    return next(iter(said)) if len(said) == 1 and said <= {"negative", "positive"} else None
+
+
+def above_own_range(candidate: Candidate, context: Context) -> bool:
+    """Whether a number may lie above the upper limit of its own reference range."""
+    names = {name for code in candidate.result.codes for name in context.concepts.names_of(code)[0]}
+    analyte = next((context.concepts.analytes.get(context.concepts.by_name[n].analyte) for n in sorted(names)), None)
+    if analyte is None or candidate.reading.interval is None:
+        return False
+    normal = limit_of_normal("ULN", candidate, analyte, context)
+    if normal is None or not normal.known or normal.interval.low is None:
+        return False
+    return compare(candidate.reading.interval, Interval(high=normal.interval.low)) is not MET
+
+

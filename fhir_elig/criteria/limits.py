@@ -1,0 +1,254 @@
+"""Limits of a value: amounts in units, or multiples of the limits of normal with their chain of sources.
+
+The chain (verdicts, section 8): the result's own reference range -> the site's table -> the analyte's interval of believed
+limits. That one interval both bounds what is believed and stands in where no limit is known, so that learning a limit never
+flips a verdict.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from fhir_elig import times, units
+from fhir_elig.criteria.base import Binder, Context, Outcome, Path, unknown
+from fhir_elig.criteria.patient import sexes_for_ranges
+from fhir_elig.criteria.select import Candidate
+from fhir_elig.quantity import Analyte, Interval, Quantity, Scale, compare, fraction, parse_number
+from fhir_elig.record import ReferenceRange
+from fhir_elig.verdict import MET, NOT_MET, UNKNOWN, Evidence, Reason, SetAside, Verdict, agree, all_of
+
+if TYPE_CHECKING:
+    from fhir_elig.criteria.observation import Value
+
+_MULTIPLE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?[x×] ?(ULN|LLN)")
+# The keys of a value's limits: whether it bounds from above, whether it is strict, how it is written.
+SIDES = {"at_least": (False, False, ">="), "more_than": (False, True, ">"), "at_most": (True, False, "<="), "less_than": (True, True, "<")}
+
+
+class Limit(msgspec.Struct, frozen=True):
+    """One limit: `amount` in canonical units, or `multiple` of a limit of normal (`of`: ULN or LLN)."""
+
+    upper: bool
+    strict: bool
+    sign: str
+    amount: Fraction | None = None
+    multiple: Fraction | None = None
+    of: str = ""
+
+    def interval(self, end: Fraction) -> Interval:
+        return Interval(high=end, high_open=self.strict) if self.upper else Interval(low=end, low_open=self.strict)
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """The limits of one criterion, all of which must hold, for one analyte."""
+
+    analyte: Analyte | None
+    limits: tuple[Limit, ...]
+
+    @classmethod
+    def bind(cls, value: Value, analyte: Analyte | None, binder: Binder, path: Path) -> Limits:
+        """Parse the limits of a criterion; findings for amounts that mean nothing or contradict each other."""
+        found = []
+        for key in SIDES:
+            text = getattr(value, key)
+            if text is not None and analyte is not None:
+                limit = _parse(text, key, analyte, binder, (*path, key.replace("_", "-")))
+                if limit is not None:
+                    found.append(limit)
+        _check_order(found, binder, path)
+        return cls(analyte, tuple(found))
+
+
+def _parse(text: str, key: str, analyte: Analyte, binder: Binder, path: Path) -> Limit | None:
+    upper, strict, sign = SIDES[key]
+    multiple = _MULTIPLE.fullmatch(text)
+    if multiple is not None:
+        factor = parse_number(multiple[1])
+        return Limit(upper, strict, sign, multiple=factor, of=multiple[2])
+    amount = units.parse_amount(text, analyte)
+    if isinstance(amount, Fraction):
+        if analyte.plausible and not any(amount in interval for interval in analyte.plausible):
+            binder.finding(path, "FE0210", f'"{text}" lies outside what is plausible for {analyte.name}', "check the number and its unit")
+        return Limit(upper, strict, sign, amount=amount)
+    bare = parse_number(text) is not None
+    code, why = ("FE0207", "names no unit") if bare else ("FE0206", f"is no amount of {analyte.name}")
+    binder.finding(path, code, f'"{text}" {why}; {analyte.name} is met in {analyte.canonical} and others', f"write  {text.split()[0]} {analyte.canonical}")
+    return None
+
+
+def _check_order(limits: list[Limit], binder: Binder, path: Path) -> None:
+    low = [x.amount for x in limits if not x.upper and x.amount is not None]
+    high = [x.amount for x in limits if x.upper and x.amount is not None]
+    if low and high and max(low) > min(high):
+        binder.finding(path, "FE0210", "the lower limit lies above the upper one: nobody can meet it", "swap or correct the limits")
+
+
+class Normal(msgspec.Struct, frozen=True):
+    """The limit of normal as an interval of what it may be, and where it comes from."""
+
+    interval: Interval
+    note: str
+    known: bool
+    set_aside: tuple[SetAside, ...] = ()
+
+
+def judge(candidate: Candidate, limits: Limits, context: Context) -> Outcome:
+    """One value against all limits: verdict, evidence with the limit, notes."""
+    value = candidate.reading.interval
+    analyte = limits.analyte
+    if value is None or analyte is None:
+        return unknown(candidate.reading.reason or Reason.NOT_NUMERIC, evidence=candidate.evidence)
+    parts = [_judge_one(value, limit, candidate, analyte, context) for limit in limits.limits]
+    verdict = all_of([part.verdict for part in parts])
+    decisive = next(part for part in parts if part.verdict is verdict)
+    texts = " and ".join(part.notes[0] for part in parts)
+    compared = show(value, analyte.canonical, [part for part in limits.limits])
+    first, *rest = candidate.evidence
+    evidence: tuple[Evidence, ...] = (
+        msgspec.structs.replace(first, compared=compared, limit=texts, note="; ".join(filter(None, (first.note, *(n for p in parts for n in p.notes[1:]))))),
+        *rest,
+    )
+    return decisive.plus(
+        evidence=evidence, notes=(), near_limit=any(p.near_limit for p in parts), set_aside=tuple(s for p in parts for s in p.set_aside)
+    )
+
+
+def _judge_one(value: Interval, limit: Limit, candidate: Candidate, analyte: Analyte, context: Context) -> Outcome:
+    """One limit; `notes` holds the limit in words first, then remarks."""
+    if limit.amount is not None:
+        verdict = compare(value, limit.interval(limit.amount))
+        text = f"{limit.sign} {units.display(limit.amount, analyte.canonical)}"
+        return _outcome(verdict, Reason.COMPARATOR, near(value, limit.amount), (text,))
+    factor = limit.multiple or Fraction(1)
+    normal = limit_of_normal(limit.of, candidate, analyte, context)
+    if normal is None:
+        return unknown(Reason.NO_REFERENCE_RANGE, notes=(f"{limit.sign} {_plain(factor)} x {limit.of}", "no reference range"))
+    ends = [end * factor for end in (normal.interval.low, normal.interval.high) if end is not None]
+    verdicts = [compare(value, limit.interval(end)) for end in ends]
+    verdict = agree(verdicts) or UNKNOWN
+    known_point = len(set(ends)) == 1
+    text = f"{limit.sign} {units.display(ends[0], analyte.canonical)}" if known_point else f"{limit.sign} {_plain(factor)} x {limit.of}"
+    reason = Reason.COMPARATOR if known_point else Reason.CONFLICTING if normal.known else Reason.NO_REFERENCE_RANGE
+    notes = (text, normal.note, *_likely(value, limit, factor, analyte, verdict, normal))
+    return _outcome(verdict, reason, any(near(value, end) for end in ends) and known_point, notes).plus(set_aside=normal.set_aside)
+
+
+def _outcome(verdict: Verdict, open_reason: Reason, is_near: bool, notes: tuple[str, ...]) -> Outcome:
+    reason = {MET: Reason.IN_RANGE, NOT_MET: Reason.OUT_OF_RANGE}.get(verdict, open_reason)
+    return Outcome(verdict=verdict, reason=reason, near_limit=is_near, notes=notes)
+
+
+def _likely(value: Interval, limit: Limit, factor: Fraction, analyte: Analyte, verdict: Verdict, normal: Normal) -> tuple[str, ...]:
+    if verdict is not UNKNOWN or normal.known or analyte.usual is None:
+        return ()
+    usual = [compare(value, limit.interval(end * factor)) for end in (analyte.usual.low, analyte.usual.high) if end is not None]
+    guess = agree(usual)
+    return (f"likely {guess.value} by usual limits; decides nothing",) if guess in (MET, NOT_MET) else ()
+
+
+def near(value: Interval, limit: Fraction) -> bool:
+    """Within 5 % of the limit."""
+    return value.is_point and value.low is not None and abs(value.low - limit) <= abs(limit) / 20
+
+
+def _plain(factor: Fraction) -> str:
+    return units.display(factor, "").strip()
+
+
+def limit_of_normal(which: str, candidate: Candidate, analyte: Analyte, context: Context) -> Normal | None:
+    """The upper (ULN) or lower (LLN) limit of normal of a result; None if nothing at all is known."""
+    own = list(_own_limits(which, candidate, analyte, context))
+    believable = [(end, sure) for end, sure in own if analyte.believed is None or which == "LLN" or end in analyte.believed]
+    aside = (SetAside(candidate.result.reference, f"its {which} lies outside what is believed"),) if len(believable) < len(own) else ()
+    if any(sure for _, sure in believable):
+        ends = [end for end, _ in believable]
+        return Normal(_span(ends), f"{which} {_limits_text(ends, analyte)} from referenceRange", True, aside)
+    site = _site_limits(which, analyte, context)
+    if site is not None:
+        return Normal(site, f"{which} {_limits_text([x for x in (site.low, site.high) if x is not None], analyte)} from the site's table", True, aside)
+    if which == "ULN" and analyte.believed is not None:
+        return Normal(analyte.believed, "no reference range; decided only if every believable limit agrees", False, aside)
+    return None
+
+
+def _limits_text(ends: Iterable[Fraction], analyte: Analyte) -> str:
+    return " or ".join(units.display(end, analyte.canonical) for end in sorted(set(ends)))
+
+
+def _span(ends: list[Fraction]) -> Interval:
+    return Interval(min(ends), max(ends))
+
+
+def _own_limits(which: str, candidate: Candidate, analyte: Analyte, context: Context) -> Iterable[tuple[Fraction, bool]]:
+    """The limits of the result's own ranges, each with whether it surely fits the patient."""
+    result = candidate.result
+    value = result.value if isinstance(result.value, Quantity) else None
+    for entry in result.ranges:
+        side = entry.high if which == "ULN" else entry.low
+        fits = _fits(entry, candidate, context)
+        if side is None or side.value is None or fits is False or entry.kind != "normal":
+            continue
+        if not (side.unit or side.code) and value is not None:
+            side = msgspec.structs.replace(side, unit=value.unit, code=value.code, system=value.system)
+        scale = units.unit_of(side, analyte)
+        number = None if side.value is None else fraction(side.value)
+        if isinstance(scale, Scale) and number is not None:
+            yield number * scale.factor + scale.offset, fits is True
+
+
+def _fits(entry: ReferenceRange, candidate: Candidate, context: Context) -> bool | None:
+    """Whether a range is for such a patient; None if that cannot be told."""
+    answers: list[bool | None] = [None] if entry.fits_unknown else []
+    if entry.sex:
+        sexes = sexes_for_ranges(context)
+        answers.append(None if len(sexes) > 1 and entry.sex in sexes else entry.sex in sexes)
+    if entry.low_age is not None or entry.high_age is not None:
+        answers.append(_fits_age(entry, candidate, context))
+    return False if False in answers else None if None in answers else True
+
+
+def _fits_age(entry: ReferenceRange, candidate: Candidate, context: Context) -> bool | None:
+    person, when = context.record.person, candidate.time
+    if person is None or person.born is None or when is None:
+        return None
+    low = None if entry.low_age is None else fraction(entry.low_age)
+    high = None if entry.high_age is None else fraction(entry.high_age)
+    age = Interval(
+        Fraction(times.completed_years(person.born.last, when.first)), Fraction(times.completed_years(person.born.first, when.last))
+    )
+    verdict = compare(age, Interval(low, high))
+    return {MET: True, NOT_MET: False}.get(verdict)
+
+
+def _site_limits(which: str, analyte: Analyte, context: Context) -> Interval | None:
+    """The site's own limits for patients who may be of several sexes: the span of all that fit."""
+    if which != "ULN":
+        return None
+    sexes = sexes_for_ranges(context)
+    rows = context.run.upper_limits.get(analyte.name, ())
+    fitting = [limit for sex, limit in rows if not sex or sex in sexes]
+    missing = [sex for sex in sexes if not any(row_sex in ("", sex) for row_sex, _ in rows)]
+    if not fitting or missing:
+        return None
+    ends = [end for interval in fitting for end in (interval.low, interval.high) if end is not None]
+    return _span(ends)
+
+
+def show(value: Interval, unit: str, limits: Iterable[Limit] = ()) -> str:
+    """A value in canonical units, as people read it; never rounded across a limit."""
+    limit = next((x.amount for x in limits if x.amount is not None), None)
+    if value.is_point and value.low is not None:
+        return units.display(value.low, unit, limit)
+    low = None if value.low is None else units.display(value.low, "", limit).strip()
+    high = None if value.high is None else units.display(value.high, "", limit).strip()
+    if low is None or (value.low == 0 and value.high_open):
+        return f"{'<' if value.high_open else '<='} {high} {unit}".strip()
+    if high is None:
+        return f"{'>' if value.low_open else '>='} {low} {unit}".strip()
+    return f"{low} to {high} {unit}".strip()
+

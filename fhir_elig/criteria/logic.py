@@ -1,0 +1,360 @@
+"""Criteria made of criteria: combinations, guards, exceptions, evidence for and against, readings of a doubtful text.
+
+The words `all-of`, `any-of` and `at-least` are those of FHIR R5 EvidenceVariable.characteristic.definitionByCombination.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import msgspec
+from pydantic import Field, model_validator
+
+from fhir_elig import times, verdict as kleene
+from fhir_elig.criteria.base import Binder, Context, Kind, Name, Outcome, Path, SpanText, unknown
+from fhir_elig.times import When
+from fhir_elig.verdict import (
+    MET,
+    NOT_APPLICABLE,
+    NOT_MET,
+    UNKNOWN,
+    CriterionResult,
+    Reason,
+    Verdict,
+)
+
+if TYPE_CHECKING:
+    from fhir_elig.criteria.node import Child  # a node, or the name of one; `node` ties the models together
+
+
+def outcome_of(child: Child, context: Context) -> Outcome:
+    """The outcome of a node, or of the criterion or definition of that name."""
+    node = context.nodes[child] if isinstance(child, str) else child
+    outcome: Outcome = node.outcome(context)
+    return outcome
+
+
+def shown(child: Child, outcome: Outcome) -> tuple[CriterionResult, ...]:
+    """What a parent shows of a child: its criterion, or the criteria inside a child that is none itself."""
+    return outcome.children if isinstance(child, str) or not child.id else (child.result(outcome),)
+
+
+def strict(outcome: Outcome) -> Outcome:
+    """A `met` under an open guard counts as unknown where `not-applicable` would behave otherwise."""
+    return outcome if outcome.guard is None else outcome.plus(verdict=UNKNOWN, reason=outcome.guard, guard=None)
+
+
+def combine(verdict: Verdict, children: Sequence[Child], outcomes: Sequence[Outcome]) -> Outcome:
+    """A parent's outcome: the reason of the first child that decides it, and what its nameless children carry."""
+    if verdict is NOT_APPLICABLE:
+        first = Outcome(verdict=verdict, reason=Reason.NOT_APPLICABLE)
+    else:
+        first = next((o for o in outcomes if o.verdict is verdict), None) or outcomes[0]
+    nameless = [o for child, o in zip(children, outcomes, strict=True) if not isinstance(child, str) and not child.id]
+    counted = [o for o in outcomes if o.verdict is verdict]
+    not_met = [o for o in outcomes if o.verdict is NOT_MET]
+    return Outcome(
+        verdict=verdict,
+        reason=first.reason,
+        evidence=tuple(e for o in nameless for e in o.evidence),
+        set_aside=tuple(dict.fromkeys(s for o in nameless for s in o.set_aside)),
+        notes=tuple(dict.fromkeys(n for o in nameless for n in o.notes)),
+        settled_by=next((o.settled_by for o in nameless if o.verdict is UNKNOWN and o.settled_by), None),
+        when=tuple(w for o in counted for w in o.when),
+        recoverable=verdict is NOT_MET and bool(not_met) and all(o.recoverable for o in not_met),
+        recoverable_from=max((o.recoverable_from for o in not_met), default=""),
+        provisional=any(o.provisional for o in outcomes),
+        children=tuple(r for child, o in zip(children, outcomes, strict=True) for r in shown(child, o)),
+    )
+
+
+class Group(Kind):
+    """A list of criteria; written as the list itself, or as a mapping with `of`."""
+
+    of: list[Child] = Field(min_length=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _plain_list(cls, data: object) -> object:
+        return {"of": data} if isinstance(data, list) else data
+
+    def parts(self) -> Iterable[tuple[Path, Child]]:
+        return (((index,), child) for index, child in enumerate(self.of))
+
+    def outcomes(self, context: Context) -> list[Outcome]:
+        return [outcome_of(child, context) for child in self.of]
+
+
+class AllOf(Group):
+    """Every member; `together` asks that the dates of all that decided fit into one span of that length."""
+
+    together: SpanText | None = None
+
+    def evaluate(self, context: Context) -> Outcome:
+        outcomes = self.outcomes(context)
+        result = combine(kleene.all_of([o.verdict for o in outcomes]), self.of, outcomes)
+        counted = [o for o in outcomes if o.verdict is not NOT_APPLICABLE]
+        if result.verdict is MET and all(o.guard for o in counted):
+            result = result.plus(guard=counted[0].guard)
+        if result.verdict is MET and self.together and not self._fits(result.when):
+            note = f"the dates behind it fit in no single span of {self.together}"
+            return result.plus(verdict=UNKNOWN, reason=Reason.AMBIGUOUS_PROTOCOL, notes=(*result.notes, note))
+        return result
+
+    def _fits(self, used: tuple[When, ...]) -> bool:
+        span = times.parse_span(self.together or "")
+        if not used or span is None:
+            return True
+        return max(when.last for when in used) <= span.shift(min(when.first for when in used), 1)
+
+
+class AnyOf(Group):
+    """At least one member."""
+
+    def evaluate(self, context: Context) -> Outcome:
+        outcomes = [strict(o) for o in self.outcomes(context)]
+        result = combine(kleene.any_of([o.verdict for o in outcomes]), self.of, outcomes)
+        hopeful = [o for o in outcomes if o.verdict is NOT_MET and o.recoverable]
+        return result.plus(
+            recoverable=result.verdict is NOT_MET and bool(hopeful),
+            recoverable_from=min((o.recoverable_from for o in hopeful), default=""),
+        )
+
+
+class AtLeast(Kind):
+    """At least `count` of the members."""
+
+    count: int = Field(ge=1)
+    of: list[Child] = Field(min_length=1)
+
+    def parts(self) -> Iterable[tuple[Path, Child]]:
+        return ((("of", index), child) for index, child in enumerate(self.of))
+
+    def evaluate(self, context: Context) -> Outcome:
+        outcomes = [strict(outcome_of(child, context)) for child in self.of]
+        return combine(kleene.at_least(self.count, [o.verdict for o in outcomes]), self.of, outcomes)
+
+
+class Not(Kind):
+    """The opposite; written as the criterion itself."""
+
+    body: Child
+
+    @model_validator(mode="before")
+    @classmethod
+    def _plain(cls, data: object) -> object:
+        return data if isinstance(data, dict) and set(data) == {"body"} else {"body": data}
+
+    def parts(self) -> Iterable[tuple[Path, Child]]:
+        return (((), self.body),)
+
+    def evaluate(self, context: Context) -> Outcome:
+        outcome = strict(outcome_of(self.body, context))
+        return outcome.plus(verdict=kleene.negate(outcome.verdict), children=shown(self.body, outcome))
+
+
+class Guarded(Kind):
+    """A criterion (`when`) and what holds under it (`then`)."""
+
+    when: Child
+    then: Child
+
+    def parts(self) -> Iterable[tuple[Path, Child]]:
+        return ((("when",), self.when), (("then",), self.then))
+
+
+class AppliesIf(Guarded):
+    """`then`, for those to whom `when` applies; for all others it is not applicable."""
+
+    def evaluate(self, context: Context) -> Outcome:
+        guard = strict(outcome_of(self.when, context))
+        if guard.verdict in (NOT_MET, NOT_APPLICABLE):
+            return Outcome(
+                verdict=NOT_APPLICABLE, reason=Reason.NOT_APPLICABLE, evidence=guard.evidence, children=skeleton(self.then)
+            )
+        body = outcome_of(self.then, context)
+        children = shown(self.then, body)
+        if guard.verdict is MET:
+            return body.plus(children=children)
+        return open_guard(body, guard).plus(children=tuple(_open_result(child, guard) for child in children))
+
+
+def open_guard(body: Outcome, guard: Outcome) -> Outcome:
+    """A body under a guard that is not known: `met` stays (either way it is satisfied), all else is unknown."""
+    if body.verdict is MET:
+        return body.plus(guard=guard.reason)
+    notes = (*body.notes, *guard.notes)
+    if body.verdict is UNKNOWN:
+        return body.plus(notes=notes, settled_by=body.settled_by or guard.settled_by)
+    return body.plus(verdict=UNKNOWN, reason=guard.reason, notes=notes, settled_by=guard.settled_by, recoverable=False)
+
+
+def _open_result(result: CriterionResult, guard: Outcome) -> CriterionResult:
+    children = tuple(_open_result(child, guard) for child in result.criteria)
+    if result.verdict is MET:
+        return msgspec.structs.replace(result, conditional=True, criteria=children)
+    if result.verdict is UNKNOWN:
+        return msgspec.structs.replace(result, criteria=children)
+    return msgspec.structs.replace(
+        result,
+        verdict=UNKNOWN,
+        reason=guard.reason,
+        settled_by=guard.settled_by,
+        recoverable=False,
+        recoverable_from="",
+        notes=(*result.notes, *guard.notes),
+        criteria=children,
+    )
+
+
+def skeleton(child: Child) -> tuple[CriterionResult, ...]:
+    """The criteria inside a node that does not apply."""
+    if isinstance(child, str):
+        return ()
+    inner = tuple(result for _, part in child.inner() for result in skeleton(part))
+    if not child.id:
+        return inner
+    return (
+        CriterionResult(
+            id=child.id, text=child.text, verdict=NOT_APPLICABLE, reason=Reason.NOT_APPLICABLE, criteria=inner
+        ),
+    )
+
+
+class Unless(Guarded):
+    """An exception: where `when` applies, `then` holds in place of the criterion."""
+
+    note: str = Field("", description="Said where no record of the exception was found, and one would change the verdict")
+
+    def settle(self, main: Outcome, context: Context) -> Outcome:
+        guard = strict(outcome_of(self.when, context))
+        other = outcome_of(self.then, context)
+        if guard.verdict is MET:
+            return other.plus(evidence=(*other.evidence, *guard.evidence), notes=(*other.notes, "by exception"))
+        if other.verdict is main.verdict:
+            return main
+        if guard.verdict is UNKNOWN:
+            decided = main if main.verdict is UNKNOWN else other if other.verdict is UNKNOWN else None
+            if decided is not None:
+                return decided
+            return unknown(
+                guard.reason, evidence=main.evidence, set_aside=guard.set_aside, notes=guard.notes, settled_by=guard.settled_by
+            )
+        return main.plus(notes=(*main.notes, self.note)) if self.note else main
+
+
+# Reasons that say: nothing of the kind was recorded.
+_NOTHING = frozenset({Reason.NOT_FOUND, Reason.NO_RECORD, Reason.TOO_OLD, Reason.UNMAPPED})
+
+
+class Weigh(Kind):
+    """Evidence for a state against evidence for its end.
+
+    Only one side found: it decides. Both: the state is over if all evidence for it came before what ended it, else the chart
+    contradicts itself. Neither: unknown.
+    """
+
+    for_: list[Child] = Field(min_length=1)
+    against: list[Child] = Field(min_length=1)
+    question: str = ""
+
+    def parts(self) -> Iterator[tuple[Path, Child]]:
+        for key, children in (("for", self.for_), ("against", self.against)):
+            for index, child in enumerate(children):
+                yield (key, index), child
+
+    def evaluate(self, context: Context) -> Outcome:
+        ended = [outcome_of(child, context) for child in self.against]
+        lasting = [outcome_of(child, context) for child in self.for_]
+        over = [o for o in ended if o.verdict is MET]
+        going = [o for o in lasting if o.verdict is MET]
+        doubt = _doubt(lasting if over and not going else ended if going and not over else (*lasting, *ended))
+        if over and going:
+            return self._both(over, going)
+        if over or going:
+            decisive = over or going
+            if doubt is not None and not (over and _all_before(doubt.when, over)):
+                return doubt
+            verdict = NOT_MET if over else MET
+            evidence = tuple(e for o in decisive for e in o.evidence)
+            return Outcome(verdict=verdict, reason=Reason.PRESENT, evidence=evidence, when=tuple(w for o in decisive for w in o.when))
+        return doubt or unknown(Reason.NOT_FOUND, settled_by=lasting[0].settled_by, notes=(self.question,) if self.question else ())
+
+    def _both(self, over: list[Outcome], going: list[Outcome]) -> Outcome:
+        evidence = tuple(e for o in (*over, *going) for e in o.evidence)
+        if all(_all_before(o.when, over) for o in going):
+            return Outcome(verdict=NOT_MET, reason=Reason.PRESENT, evidence=evidence, when=tuple(w for o in over for w in o.when))
+        return unknown(Reason.CONFLICTING, evidence=evidence)
+
+
+def _doubt(outcomes: Iterable[Outcome]) -> Outcome | None:
+    """The first that may be evidence: found, but not confirmed, not readable, not dated."""
+    return next((o for o in outcomes if o.verdict is UNKNOWN and o.reason not in _NOTHING), None)
+
+
+def _all_before(used: tuple[When, ...], over: list[Outcome]) -> bool:
+    """Whether all these times surely lie before every time of what ended it; what has no time may lie anywhere."""
+    ends = [when for o in over for when in o.when]
+    return bool(used) and bool(ends) and all(when.before(end) for when in used for end in ends)
+
+
+class Readings(Kind):
+    """Readings of a doubtful text, by name. One is `decided` (with the reason, `because`), or all must agree."""
+
+    options: dict[Name, Child] = Field(min_length=2)
+    decided: Name | None = None
+    because: str = ""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Readings:
+        if self.decided is not None and self.decided not in self.options:
+            raise ValueError(f'"{self.decided}" is none of the readings {", ".join(self.options)}')
+        if self.decided is not None and not self.because:
+            raise ValueError("a decision on a reading carries its reason: add because")
+        return self
+
+    def parts(self) -> Iterable[tuple[Path, Child]]:
+        return ((("options", name), child) for name, child in self.options.items())
+
+    def bind(self, binder: Binder, path: Path) -> None:
+        return None
+
+    def settle(self, decision: str | None, context: Context) -> Outcome:
+        outcomes = {name: outcome_of(child, context) for name, child in self.options.items()}
+        children = _united(tuple(r for name, child in self.options.items() for r in shown(child, outcomes[name])))
+        chosen = decision or self.decided
+        if chosen is not None:
+            return _noted(outcomes[chosen], chosen, outcomes).plus(children=children)
+        strictly = [strict(o) for o in outcomes.values()]
+        agreed = kleene.agree([o.verdict for o in strictly])
+        if agreed is not None and agreed is not UNKNOWN:
+            return next(iter(outcomes.values())).plus(children=children)
+        open_one = next((o for o in strictly if o.verdict is UNKNOWN), None)
+        if open_one is not None:
+            return open_one.plus(children=children)
+        says = ", ".join(f"{name}: {o.verdict.value}" for name, o in outcomes.items())
+        first = strictly[0]
+        return unknown(
+            Reason.AMBIGUOUS_PROTOCOL,
+            evidence=tuple(dict.fromkeys(e for o in strictly for e in o.evidence)),
+            set_aside=first.set_aside,
+            notes=(f"the readings differ ({says})",),
+            children=children,
+        )
+
+    def evaluate(self, context: Context) -> Outcome:
+        return self.settle(None, context)
+
+
+def _noted(outcome: Outcome, chosen: str, outcomes: dict[str, Outcome]) -> Outcome:
+    others = [
+        f"the reading {name} would give {other.verdict.value}"
+        for name, other in outcomes.items()
+        if other.verdict is not outcome.verdict and other.verdict is not UNKNOWN
+    ]
+    return outcome.plus(reading=chosen, notes=(*outcome.notes, *others))
+
+
+def _united(results: tuple[CriterionResult, ...]) -> tuple[CriterionResult, ...]:
+    return tuple({result.id: result for result in results}.values())

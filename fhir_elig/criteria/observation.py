@@ -1,0 +1,271 @@
+"""Results of observations: a value against limits in units or multiples of its upper limit of normal, a test's answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from enum import StrEnum
+from fractions import Fraction
+from typing import ClassVar
+
+import msgspec
+from pydantic import Field, PrivateAttr, model_validator
+
+from fhir_elig import units
+from fhir_elig.concepts import Concepts
+from fhir_elig.criteria import derived
+from fhir_elig.criteria.base import Binder, Context, Frame, Kind, Model, Outcome, Path, Text, Window, unknown
+from fhir_elig.criteria.limits import Limits, judge
+from fhir_elig.criteria.select import (
+    Candidate,
+    Found,
+    evidence_of,
+    gather,
+    interpret,
+    may_be_earliest,
+    may_be_latest,
+    nothing_found,
+    one_verdict,
+    superseded,
+)
+from fhir_elig.quantity import Analyte, Interval, Reading, compare
+from fhir_elig.record import Need, Result
+from fhir_elig.times import Place
+from fhir_elig.verdict import MET, NOT_MET, UNKNOWN, Reason, SetAside, SettledBy, all_of, any_of
+
+
+class Pick(StrEnum):
+    """Which of many results a criterion reads."""
+
+    LATEST = "latest"
+    EARLIEST = "earliest"
+    ANY = "any"
+    ALL = "all"
+
+
+class Band(Model):
+    """What a number must be to count as an answer."""
+
+    less_than: Text | None = None
+    more_than: Text | None = None
+
+
+class Answer(Model):
+    """A qualitative result: `negative` or `positive`; numbers by their bands, what lies between is not clear."""
+
+    is_: str = Field(pattern="^(negative|positive)$")
+    negative: Band | None = None
+    positive: Band | None = None
+
+
+class Derivation(Model):
+    """A named formula and where its inputs come from; inputs that are not named come from the formula's own concepts."""
+
+    formula: str
+    inputs: dict[str, derived.Input] = {}
+
+
+class Value(Kind):
+    """The value of results of one analyte, or of a formula over several.
+
+    Limits are inclusive (`at-least`, `at-most`) or strict (`more-than`, `less-than`), in a unit of the analyte or as
+    `3 x ULN`. Without a default window of its own, all of the past before screening counts.
+    """
+
+    repeatable: ClassVar[bool] = True
+
+    concepts: tuple[str, ...] = ()
+    derive: Derivation | None = None
+    or_derive: Derivation | None = Field(None, description="Used where the window holds no result of the concepts")
+    at_least: Text | None = None
+    more_than: Text | None = None
+    at_most: Text | None = None
+    less_than: Text | None = None
+    answer: Answer | None = None
+    set_aside: tuple[str, ...] = Field((), description="Concepts that look alike: listed, never used")
+    window: Window = Window()
+    pick: Pick = Pick.LATEST
+
+    _limits: Limits = PrivateAttr()
+    _analytes: dict[str, Analyte] = PrivateAttr(default_factory=dict)
+    _bands: tuple[Interval | None, Interval | None] = PrivateAttr(default=(None, None))
+
+    @model_validator(mode="after")
+    def _something(self) -> Value:
+        if bool(self.concepts) == (self.derive is not None):
+            raise ValueError("name concepts, or a formula to derive")
+        limits = [self.at_least, self.more_than, self.at_most, self.less_than]
+        if (self.answer is None) == all(limit is None for limit in limits):
+            raise ValueError("name a limit (at-least, more-than, at-most, less-than) or an answer")
+        return self
+
+    def bind(self, binder: Binder, path: Path) -> None:
+        self.window.bind(binder, (*path, "window"))
+        names = binder.concept_set(self.concepts, (*path, "concepts"))
+        binder.concept_set(self.set_aside, (*path, "set-aside"))
+        for derivation, key in ((self.derive, "derive"), (self.or_derive, "or-derive")):
+            if derivation is not None:
+                derived.bind(derivation.formula, derivation.inputs, binder, (*path, key))
+        for name in sorted(names):
+            analyte = binder.analyte([name], (*path, "concepts")) if self.answer is None else _analyte_of(name, binder.concepts)
+            if analyte is not None:
+                self._analytes[name] = analyte
+        analyte = next(iter(self._analytes.values()), None)
+        if self.derive is not None:
+            analyte = derived.analyte_of(self.derive.formula, binder.concepts)
+        self._limits = Limits.bind(self, analyte, binder, path)
+        if self.answer is not None and analyte is not None:
+            self._bands = tuple(_band(b, analyte, binder, (*path, "answer")) for b in (self.answer.negative, self.answer.positive))  # type: ignore[assignment]
+
+    def needs(self, concepts: Concepts) -> Iterable[Need]:
+        names = set(self.concepts)
+        for derivation in (self.derive, self.or_derive):
+            if derivation is not None:
+                names |= derived.concepts_of(derivation.formula, derivation.inputs)
+        yield Need("Observation", concepts.expand(sorted(names)))
+
+    def settled_by(self, concepts: Concepts) -> SettledBy:
+        names = self.concepts or tuple(sorted(derived.concepts_of(self.derive.formula, self.derive.inputs))) if self.derive else self.concepts
+        return SettledBy(resource="Observation", codes=tuple(sorted(concepts.expand(names))[:8]), window=self.window.text)
+
+    def evaluate(self, context: Context) -> Outcome:
+        frame = self.window.frame(context)
+        settled = self.settled_by(context.concepts)
+        if frame is None:
+            return unknown(
+                Reason.PENDING_EVENT,
+                settled_by=SettledBy(milestone=self.window.milestone, window=self.window.text, resource="Observation", codes=settled.codes),
+            )
+        found = self._find(frame, context)
+        broken = context.incomplete(("Observation",), self._reads())
+        outcome = broken or (self._picked(found, frame, context) if found.candidates else nothing_found(found, frame.text))
+        if outcome.verdict is UNKNOWN:
+            outcome = self._pending(outcome, frame)
+        aside = found.aside if broken or not found.candidates else superseded(found, self._taken(found.candidates))
+        notes = outcome.notes if not frame.stand_in else (*outcome.notes, f"{frame.stand_in} stands in for {self.window.milestone}")
+        return outcome.plus(
+            set_aside=tuple(dict.fromkeys((*outcome.set_aside, *aside))),
+            settled_by=outcome.settled_by or settled,
+            recoverable=True,
+            recoverable_from=context.as_of.text[:10],
+            provisional=bool(frame.stand_in),
+            notes=notes,
+        )
+
+    def _pending(self, outcome: Outcome, frame: Frame) -> Outcome:
+        """A window that is not over yet may still bring the result."""
+        if frame.open and outcome.reason in (Reason.NOT_FOUND, Reason.TOO_OLD, Reason.NOT_FINAL):
+            settled = SettledBy(milestone=self.window.milestone, window=self.window.text)
+            return outcome.plus(reason=Reason.PENDING_EVENT, settled_by=settled)
+        return outcome
+
+    def _reads(self) -> frozenset[str]:
+        names = set(self.concepts)
+        for derivation in (self.derive, self.or_derive):
+            if derivation is not None:
+                names |= derived.concepts_of(derivation.formula, derivation.inputs)
+        return frozenset(names)
+
+    def _find(self, frame: Frame, context: Context) -> Found:
+        if self.derive is not None:
+            return derived.candidates(self.derive.formula, self.derive.inputs, frame, context)
+        found = gather(self.concepts, frame, context, lambda result: self._candidate(result, context))
+        for result in context.facts.of(self.set_aside):
+            if context.place(result.time, frame) in (Place.INSIDE, Place.PARTLY):
+                found.aside.append(SetAside(result.reference, "another kind of test"))
+        if not found.candidates and not found.not_final and self.or_derive is not None:
+            other = derived.candidates(self.or_derive.formula, self.or_derive.inputs, frame, context)
+            if other.candidates:
+                for candidate in other.candidates:
+                    candidate.derived = True
+                other.aside = [*found.aside, *other.aside]
+                return other
+        return found
+
+    def _candidate(self, result: Result, context: Context) -> Candidate:
+        name = next(n for n in self.concepts if result in context.facts.results.get(n, ()))
+        analyte = self._analytes.get(name)
+        reading = interpret(result, analyte, context) if analyte is not None else Reading(reason=Reason.UNIT_UNKNOWN)
+        return Candidate(result=result, time=result.time, reading=reading, evidence=(evidence_of(result),))
+
+    def _taken(self, candidates: Sequence[Candidate]) -> Sequence[Candidate]:
+        match self.pick:
+            case Pick.LATEST:
+                return may_be_latest(candidates)
+            case Pick.EARLIEST:
+                return may_be_earliest(candidates)
+            case _:
+                return candidates
+
+    def _picked(self, found: Found, frame: Frame, context: Context) -> Outcome:
+        taken = self._taken(found.candidates)
+        outcomes = [self._judge(candidate, context) for candidate in taken]
+        if self.pick in (Pick.LATEST, Pick.EARLIEST):
+            return one_verdict(outcomes, taken)
+        unsure = [o if c.sure else o.plus(verdict=UNKNOWN, reason=Reason.IMPRECISE_DATE) for o, c in zip(outcomes, taken, strict=True)]
+        verdict = (any_of if self.pick is Pick.ANY else all_of)([o.verdict for o in unsure])
+        deciding = [o for o in unsure if o.verdict is verdict]
+        return deciding[0].plus(
+            evidence=tuple(e for o in deciding for e in o.evidence), when=tuple(w for o in deciding for w in o.when)
+        )
+
+    def _judge(self, candidate: Candidate, context: Context) -> Outcome:
+        when = (candidate.time,) if candidate.time is not None else ()
+        if self.answer is not None:
+            return self._answered(candidate, context).plus(when=when)
+        if candidate.reading.interval is None:
+            reason = candidate.reading.reason or Reason.NOT_NUMERIC
+            return unknown(reason, evidence=candidate.evidence, notes=candidate.notes, when=when)
+        outcome = judge(candidate, self._limits, context)
+        default = ("the window is the project's default, the protocol's text names none",) if self.window.default else ()
+        reason = Reason.DERIVED if candidate.derived and outcome.verdict is not UNKNOWN else outcome.reason
+        return outcome.plus(when=when, reason=reason, notes=(*candidate.notes, *outcome.notes, *default))
+
+    def _answered(self, candidate: Candidate, context: Context) -> Outcome:
+        said, reason = self._read_answer(candidate, context)
+        wanted = self.answer.is_ if self.answer else ""
+        evidence = tuple(msgspec.structs.replace(e, compared=said or "not clear", limit=wanted) for e in candidate.evidence)
+        if said is None:
+            return unknown(reason, evidence=evidence, notes=candidate.notes)
+        if said == wanted:
+            return Outcome(verdict=MET, reason=Reason.IN_RANGE, evidence=evidence)
+        return Outcome(verdict=NOT_MET, reason=Reason.OUT_OF_RANGE, evidence=evidence)
+
+    def _read_answer(self, candidate: Candidate, context: Context) -> tuple[str | None, Reason]:
+        result = candidate.result
+        said = derived.qualitative(result, context)
+        interval = candidate.reading.interval
+        if interval is not None:
+            said = self._by_band(interval, candidate, context)
+        if said is None and candidate.reading.reason not in (None, Reason.NOT_NUMERIC) :
+            return None, candidate.reading.reason
+        if said is None:
+            return None, Reason.COMPARATOR if interval is not None else Reason.NOT_NUMERIC
+        shown = {context.concepts.answers.get(code) for code in result.interpretation} & {"negative", "positive"}
+        if shown and said not in shown:
+            return None, Reason.CONFLICTING
+        return said, Reason.IN_RANGE
+
+    def _by_band(self, interval: Interval, candidate: Candidate, context: Context) -> str | None:
+        negative, positive = self._bands
+        if negative is not None and compare(interval, negative) is MET:
+            return None if derived.above_own_range(candidate, context) else "negative"
+        if positive is not None and compare(interval, positive) is MET:
+            return "positive"
+        return None
+
+
+def _analyte_of(name: str, concepts: Concepts) -> Analyte | None:
+    return concepts.analytes.get(concepts.by_name[name].analyte)
+
+
+def _band(band: Band | None, analyte: Analyte, binder: Binder, path: Path) -> Interval | None:
+    if band is None:
+        return None
+    ends: dict[str, Fraction | None] = {}
+    for key, text in (("low", band.more_than), ("high", band.less_than)):
+        amount = units.parse_amount(text, analyte) if text is not None else None
+        if isinstance(amount, Reason):
+            binder.finding(path, "FE0206", f'"{text}" is no amount of {analyte.name}', f"write a number and a unit, as 5 {analyte.canonical}")
+            amount = None
+        ends[key] = amount
+    return Interval(ends["low"], ends["high"], True, True)

@@ -1,0 +1,142 @@
+"""Who the patient is: age in completed years at a milestone, sex."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from fractions import Fraction
+from typing import ClassVar
+
+from pydantic import Field, model_validator
+
+from fhir_elig import times
+from fhir_elig.concepts import Concepts
+from fhir_elig.criteria.base import Binder, Context, Kind, Name, Outcome, Path, Text, unknown
+from fhir_elig.quantity import Interval, compare
+from fhir_elig.record import Need, Person
+from fhir_elig.times import When
+from fhir_elig.verdict import MET, NOT_MET, Evidence, Reason, SettledBy
+
+OLDEST = 120  # years; a birth date further back is not believed
+AgeText = Text
+
+
+class Age(Kind):
+    """Age in completed years (`18 a`) at a milestone; from the birthday itself to the day before the next one."""
+
+    repeatable: ClassVar[bool] = False
+
+    at_least: AgeText | None = Field(None, pattern=r"^[0-9]{1,3} ?a$")
+    at_most: AgeText | None = Field(None, pattern=r"^[0-9]{1,3} ?a$")
+    at: Name = "screening"
+
+    @model_validator(mode="after")
+    def _some_limit(self) -> Age:
+        if self.at_least is None and self.at_most is None:
+            raise ValueError("name at-least, at-most or both")
+        low, high = self._years()
+        if low is not None and high is not None and low > high:
+            raise ValueError("at-least lies above at-most: nobody can meet it")
+        return self
+
+    def _years(self) -> tuple[int | None, int | None]:
+        low, high = (None if text is None else int(text.rstrip("a ")) for text in (self.at_least, self.at_most))
+        return low, high
+
+    def bind(self, binder: Binder, path: Path) -> None:
+        binder.milestone(self.at, (*path, "at"))
+
+    def needs(self, concepts: Concepts) -> Iterable[Need]:
+        yield Need("Patient")
+
+    @property
+    def limit_text(self) -> str:
+        low, high = self._years()
+        return " and ".join(f"{sign} {years} a" for sign, years in ((">=", low), ("<=", high)) if years is not None)
+
+    def evaluate(self, context: Context) -> Outcome:
+        person = context.record.person
+        settled = SettledBy(resource="Patient", window=f"birthDate, for the age at {self.at}")
+        milestone = context.milestone(self.at)
+        if milestone.when is None:
+            return unknown(Reason.PENDING_EVENT, settled_by=SettledBy(milestone=self.at, window=f"age at {self.at}"))
+        if person is None or person.born is None:
+            return unknown(Reason.NOT_FOUND, settled_by=settled)
+        on = milestone.when
+        context.mark_around(on)
+        low, high = age_on(person.born, on)
+        if high < 0 or low > OLDEST or person.born.first > context.as_of.last:
+            return unknown(Reason.IMPLAUSIBLE, evidence=(self._evidence(person, low, high),), settled_by=settled)
+        if milestone.floating:
+            born = person.born
+            context.mark(*(times.birthday(day, years) for day in (born.first, born.last) for years in range(max(low, 0), high + 3)))
+        at_least, at_most = self._years()
+        limit = Interval(None if at_least is None else Fraction(at_least), None if at_most is None else Fraction(at_most))
+        verdict = compare(Interval(Fraction(low), Fraction(high)), limit)
+        reason = {MET: Reason.IN_RANGE, NOT_MET: Reason.OUT_OF_RANGE}.get(verdict, Reason.IMPRECISE_DATE)
+        return Outcome(
+            verdict=verdict, reason=reason, evidence=(self._evidence(person, low, high),), settled_by=settled, provisional=bool(milestone.stand_in)
+        )
+
+    def _evidence(self, person: Person, low: int, high: int) -> Evidence:
+        compared = f"{low} a" if low == high else f"{low} to {high} a"
+        return Evidence(
+            reference=person.reference,
+            version=person.version,
+            received=person.born_text,
+            compared=compared,
+            limit=self.limit_text,
+            time=person.born_text,
+            note="birthDate; completed years",
+        )
+
+
+def age_on(born: When, on: When) -> tuple[int, int]:
+    """The completed years that someone born then may have on that day, youngest and oldest."""
+    return times.completed_years(born.last, on.first), times.completed_years(born.first, on.last)
+
+
+class Sex(Kind):
+    """Sex, from the first of the named elements that the Patient has: `birth`, `gender`, `clinical`."""
+
+    is_: str = Field(pattern="^(female|male)$")
+    by: tuple[str, ...] = ("birth", "gender")
+
+    def needs(self, concepts: Concepts) -> Iterable[Need]:
+        yield Need("Patient")
+
+    def evaluate(self, context: Context) -> Outcome:
+        person = context.record.person
+        element, value = first_sex(person, self.by)
+        settled = SettledBy(resource="Patient", window="sex")
+        evidence = ()
+        if person is not None and value:
+            evidence = (Evidence(person.reference, person.version, value, value, self.is_, "", f"{element} sex" if element != "gender" else "gender"),)
+        if value not in ("female", "male"):
+            return unknown(Reason.NOT_FOUND, evidence=evidence, settled_by=settled)
+        met = value == self.is_
+        return Outcome(verdict=MET if met else NOT_MET, reason=Reason.PRESENT if met else Reason.ABSENT, evidence=evidence)
+
+
+def first_sex(person: Person | None, order: Iterable[str]) -> tuple[str, str]:
+    """The first element in that order that says a sex, and what it says."""
+    if person is not None:
+        said = {"clinical": person.clinical_sex, "birth": person.birth_sex, "gender": person.gender}
+        for element in order:
+            if said[element]:
+                return element, said[element]
+    return "", ""
+
+
+def sexes_for_ranges(context: Context) -> frozenset[str]:
+    """The sexes that formulas and reference ranges must allow for: one, or both where the record says none or two.
+
+    The parameter for clinical use stands alone; birth sex and gender must agree.
+    """
+    person = context.record.person
+    both = frozenset({"female", "male"})
+    if person is None:
+        return both
+    if person.clinical_sex in both:
+        return frozenset({person.clinical_sex})
+    said = {sex for sex in (person.birth_sex, person.gender) if sex}
+    return frozenset(said) if len(said) == 1 and said <= both else both

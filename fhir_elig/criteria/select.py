@@ -1,0 +1,175 @@
+"""Results as candidates: what each one means, and which of them a criterion may take.
+
+A pick such as `latest` is taken over times that are intervals: all results that may be the one are candidates, and a
+verdict stands only if each of them gives it (verdicts, section 6).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+import msgspec
+
+from fhir_elig import units
+from fhir_elig.criteria.base import Context, Frame, Outcome, flaw_reason, unknown
+from fhir_elig.quantity import Analyte, Interval, Quantity, Range, Reading
+from fhir_elig.record import Coded, Counts, Result
+from fhir_elig.times import Place, When
+from fhir_elig.verdict import UNKNOWN, Evidence, Reason, SetAside
+
+RESTRICTED_ABSENCE = frozenset({"masked", "not-permitted"})
+
+
+class Candidate(msgspec.Struct, kw_only=True):
+    """One result (or a value derived from several) that a criterion may take."""
+
+    result: Result
+    time: When | None
+    reading: Reading
+    evidence: tuple[Evidence, ...]
+    sure: bool = True  # surely inside the window
+    notes: tuple[str, ...] = ()
+    derived: bool = False
+
+
+class Found(msgspec.Struct, kw_only=True):
+    """All results for a criterion, sorted: candidates, and what was set aside and why."""
+
+    candidates: list[Candidate]
+    aside: list[SetAside]
+    too_old: list[Result]
+    not_final: list[Result]
+
+
+def interpret(result: Result, analyte: Analyte, context: Context) -> Reading:
+    """What a result's value means in the analyte's canonical unit."""
+    reason = flaw_reason(result)
+    if reason is not None:
+        return Reading(reason=reason)
+    if result.reference in context.facts.mixed:
+        return Reading(reason=Reason.CONFLICTING)
+    value = _quantity(result, context)
+    return units.read_quantity(value, analyte) if value is not None else Reading(reason=Reason.NOT_NUMERIC)
+
+
+def _quantity(result: Result, context: Context) -> Quantity | Range | None:
+    value = result.value
+    if isinstance(value, Coded):
+        if not value.text:
+            return None
+        value = units.read_text(value.text, context.record.decimal_comma)
+    if isinstance(value, Quantity) and not (value.unit.strip() or value.code.strip()):
+        stated = next((context.run.code_units[code] for code in result.codes if code in context.run.code_units), "")
+        return msgspec.structs.replace(value, unit=stated) if stated else value
+    return value if isinstance(value, (Quantity, Range)) else None
+
+
+def evidence_of(result: Result, compared: str = "", limit: str = "", note: str = "") -> Evidence:
+    return Evidence(
+        reference=result.reference,
+        version=result.version,
+        received="" if result.value is None else str(result.value),
+        compared=compared,
+        limit=limit,
+        time=result.time.text if result.time else "",
+        note=note,
+    )
+
+
+def gather(
+    names: Iterable[str], frame: Frame, context: Context, make: Callable[[Result], Candidate], found: Found | None = None
+) -> Found:
+    """Sort the results of these concepts against a window; `make` reads each one that counts."""
+    found = found or Found(candidates=[], aside=[], too_old=[], not_final=[])
+    names = tuple(names)
+    for result in context.facts.of(names):
+        _sort_in(result, frame, context, make, found)
+    for name in names:
+        for result in context.facts.doubtful.get(name, ()):
+            if context.place(result.time, frame) in (Place.INSIDE, Place.PARTLY):
+                found.aside.append(SetAside(result.reference, "code not verified"))
+    return found
+
+
+def _sort_in(result: Result, frame: Frame, context: Context, make: Callable[[Result], Candidate], found: Found) -> None:
+    place = context.place(result.time, frame)
+    if place is Place.BEFORE:
+        if result.counts is Counts.YES and result.value is not None:
+            found.too_old.append(result)
+        return
+    if result.counts is Counts.NO or result.counts is Counts.NEGATIVE:
+        found.aside.append(SetAside(result.reference, f"status {result.status}"))
+    elif place is Place.AFTER:
+        found.aside.append(SetAside(result.reference, f"dated after {frame.high.text}"))
+    elif result.counts is not Counts.YES:
+        found.not_final.append(result)
+        found.aside.append(SetAside(result.reference, f"status {result.status}: not final"))
+    elif result.value is None or result.absent:
+        found.aside.append(SetAside(result.reference, f"no value: {result.absent or 'none sent'}"))
+        if result.absent in RESTRICTED_ABSENCE:
+            hidden = Reading(reason=Reason.RESTRICTED)
+            found.candidates.append(
+                Candidate(result=result, time=result.time, reading=hidden, evidence=(evidence_of(result),), sure=place is Place.INSIDE)
+            )
+    else:
+        candidate = make(result)
+        candidate.sure = place is Place.INSIDE
+        found.candidates.append(candidate)
+
+
+def may_be_latest(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Those that no other, surely inside the window, surely follows."""
+    starts = [c.time.start for c in candidates if c.sure and c.time is not None]
+    newest = max(starts, default=None)
+    return [c for c in candidates if newest is None or c.time is None or c.time.end > newest]
+
+
+def may_be_earliest(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Those that no other, surely inside the window, surely precedes."""
+    ends = [c.time.end for c in candidates if c.sure and c.time is not None]
+    oldest = min(ends, default=None)
+    return [c for c in candidates if oldest is None or c.time is None or c.time.start < oldest]
+
+
+def one_verdict(outcomes: Sequence[Outcome], candidates: Sequence[Candidate]) -> Outcome:
+    """The verdict that all candidates give; else why it cannot be told."""
+    first = outcomes[0]
+    some_sure = any(c.sure for c in candidates)
+    if all(o.verdict is first.verdict for o in outcomes) and first.verdict is not UNKNOWN and some_sure:
+        return first.plus(when=tuple(w for o in outcomes for w in o.when)) if len(outcomes) > 1 else first
+    evidence = tuple(e for o in outcomes for e in o.evidence)
+    unread = next((o for o in outcomes if o.verdict is UNKNOWN), None)
+    if unread is not None and (some_sure or len(outcomes) == 1 and candidates[0].sure):
+        return unread.plus(evidence=evidence)
+    reason = Reason.IMPRECISE_DATE if not some_sure or not _one_instant(candidates) else Reason.CONFLICTING
+    return unknown(reason, evidence=evidence)
+
+
+def _one_instant(candidates: Sequence[Candidate]) -> bool:
+    spans = {(c.time.start, c.time.end) if c.time else None for c in candidates}
+    return len(spans) == 1
+
+
+def nothing_found(found: Found, window: str) -> Outcome:
+    """Why there is no candidate, and what was seen instead."""
+    if found.not_final:
+        return unknown(Reason.NOT_FINAL, evidence=tuple(evidence_of(r, note=f"status {r.status}") for r in found.not_final))
+    if found.too_old:
+        newest = max(found.too_old, key=lambda r: (r.time.start if r.time else 0, r.reference))
+        return unknown(Reason.TOO_OLD, evidence=(evidence_of(newest, note=f"older than {window}"),))
+    return unknown(Reason.NOT_FOUND)
+
+
+def superseded(found: Found, taken: Sequence[Candidate]) -> tuple[SetAside, ...]:
+    """What was set aside, and the candidates that a newer one replaced."""
+    used = {id(c) for c in taken}
+    older = [SetAside(c.result.reference, "superseded") for c in found.candidates if id(c) not in used]
+    return tuple(dict.fromkeys((*older, *found.aside)))
+
+
+def hull(intervals: Sequence[Interval]) -> Interval:
+    whole = intervals[0]
+    for interval in intervals[1:]:
+        whole = whole.hull(interval)
+    return whole
+

@@ -7,6 +7,7 @@ wrong into findings with place, path, reason and fix, all of them at once.
 from __future__ import annotations
 
 import difflib
+import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
@@ -35,11 +36,12 @@ _EXPECTED = {
 
 
 class Document(msgspec.Struct, frozen=True):
-    """A file as plain data (dict, list, str, int, Decimal, bool, None), and where each part of it stands."""
+    """A file as plain data (dict, list, str, int, Decimal, bool, None), where each part stands, and the hash of its bytes."""
 
     name: str
     data: Any
     spot: Spot
+    sha256: str
 
     def place(self, path: Sequence[Key] = ()) -> str:
         """`file:line:column` of the value at that path of keys and positions, or of its nearest ancestor that is there."""
@@ -109,7 +111,8 @@ def load_document(source: Path | str | bytes, name: str = "") -> Document:
         source = _bytes_of(source, name)
     name = name or "text"
     data, spot = read_yaml(source, name)
-    return Document(name, data, spot)
+    content = source if isinstance(source, bytes) else source.encode("utf-8")
+    return Document(name, data, spot, hashlib.sha256(content).hexdigest())
 
 
 def together(jobs: Iterable[Callable[[], T]]) -> list[T]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from decimal import Decimal
 from pathlib import Path
@@ -194,6 +195,13 @@ def test_a_file_is_called_by_its_path_or_by_the_given_name(tmp_path: Path) -> No
     path.write_text("a: 1", "utf-8")
     assert load_document(path).place() == f"{path}:1:1"
     assert load_document(path, "trial").place() == "trial:1:1"
+
+
+def test_the_hash_is_that_of_the_bytes_that_were_read(tmp_path: Path) -> None:
+    path = tmp_path / "trial.yaml"
+    path.write_bytes(b"\xef\xbb\xbfa: \xc3\xa4\r\n")
+    assert load_document(path).sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert load_document("a: 1").sha256 == hashlib.sha256(b"a: 1").hexdigest()
 
 
 def test_a_file_that_cannot_be_opened_says_so(tmp_path: Path) -> None:

@@ -1,0 +1,74 @@
+# Two commands bring a fresh machine to a result: `make demo` and `make test`. Both make the virtual environment they need.
+# PYTHON names the interpreter (3.11 or later); npm and Chromium are used by tests where they are at hand.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+NPM := $(shell command -v npm 2>/dev/null)
+VALIDATORS := tests/validators
+
+ifneq ($(and $(NPM),$(wildcard $(VALIDATORS)/package-lock.json)),)
+NODE_MODULES := $(VALIDATORS)/node_modules/.package-lock.json
+endif
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check coverage lock clean
+.DELETE_ON_ERROR:
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' Makefile
+
+demo: $(VENV)/.runtime ## screen the bundled example patients and write the report
+	@$(BIN)/fhir-elig demo
+
+test: $(VENV)/.dev $(NODE_MODULES) ## the whole test suite
+	@$(BIN)/python -m pytest
+
+check: $(VENV)/.dev ## format, lint, types, floors, docs current
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy --strict fhir_elig
+	@$(BIN)/python -m pytest --quiet tests/house
+
+coverage: $(VENV)/.dev $(NODE_MODULES) ## branch coverage of the package
+	@$(BIN)/python -m pytest --quiet --cov --cov-report=term-missing:skip-covered
+
+UV_LOCK := .tools/uv/bin/uv pip compile --quiet pyproject.toml --universal --python-version 3.11 --generate-hashes --upgrade \
+  --custom-compile-command "make lock"
+
+lock: .tools/uv/bin/uv ## write the two lock files anew
+	@$(UV_LOCK) --group pyproject.toml:build --output-file requirements.lock
+	@$(UV_LOCK) --group pyproject.toml:dev --constraint requirements.lock --output-file requirements-dev.lock
+
+clean: ## remove everything that the other targets made
+	rm -rf $(VENV) .tools .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage build dist fhir-elig-demo $(VALIDATORS)/node_modules
+
+$(VENV)/pyvenv.cfg:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "fhir-elig needs Python 3.11 or later as $(PYTHON); name another with:  make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	@echo "making $(VENV)" >&2
+	@rm -rf $(VENV)
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "the module venv is missing; on Debian:  apt-get install python3-venv" >&2; exit 1; }
+
+# One environment for both: the development lock holds the runtime lock's packages at the same versions.
+$(VENV)/.runtime: pyproject.toml requirements.lock | $(VENV)/pyvenv.cfg
+	@echo "installing the packages of requirements.lock" >&2
+	@$(PIP) install --require-hashes --requirement requirements.lock
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml requirements-dev.lock | $(VENV)/pyvenv.cfg
+	@echo "installing the packages of requirements-dev.lock" >&2
+	@$(PIP) install --require-hashes --requirement requirements-dev.lock
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $(VENV)/.runtime $@
+
+$(VALIDATORS)/node_modules/.package-lock.json: $(VALIDATORS)/package-lock.json
+	@echo "installing the validators of $(VALIDATORS)" >&2
+	@cd $(VALIDATORS) && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+.tools/uv/bin/uv:
+	@$(PYTHON) -m venv .tools/uv
+	@.tools/uv/bin/python -m pip --disable-pip-version-check --quiet install uv==0.13.9

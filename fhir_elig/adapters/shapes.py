@@ -1,0 +1,211 @@
+"""The small shapes that all readers share: codings, numbers, quantities, what stands at the head of a resource.
+
+A shape that cannot be what FHIR says raises `ShapeError` (or, for the crudest, TypeError or AttributeError), which costs the
+one resource: `read` sets it aside. Nothing is guessed from a broken part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+
+from fhir_elig import concepts
+from fhir_elig.quantity import Number, Quantity, Range
+from fhir_elig.record import Flaw
+from fhir_elig.references import parse_reference
+from fhir_elig.times import When, parse_when
+
+Resource = dict[str, Any]
+CodeKey = Callable[[str, str], str]
+
+ABSENT_REASON = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """What a site and a protocol say about reading.
+
+    `time_zone` is an IANA name; `allowed_labels` are security labels (`R`, or `system|code`) that may be used; `code_key`
+    gives `canonical-system|code`; `questionnaire` is the canonical URL (without version) whose answers are read.
+    """
+
+    time_zone: str = "UTC"
+    decimal_comma: bool = False
+    allowed_labels: frozenset[str] = frozenset()
+    code_key: CodeKey = concepts.code_key
+    questionnaire: str = ""
+
+
+class ShapeError(ValueError):
+    """A part of a resource is not of the shape that FHIR gives it. The message holds no patient data."""
+
+
+class Drug(msgspec.Struct, frozen=True):
+    """A Medication resource: what a medication record refers to."""
+
+    id: str
+    codes: tuple[str, ...]
+    text: str
+    flaws: tuple[Flaw, ...]
+    notes: tuple[str, ...]
+
+
+class Tie(msgspec.Struct, frozen=True):
+    """A DiagnosticReport: the results that it binds together."""
+
+    reference: str
+    results: tuple[str, ...]
+
+
+class Head(msgspec.Struct, frozen=True):
+    """What every resource starts with."""
+
+    reference: str
+    version: str = ""
+    flaws: tuple[Flaw, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+class Context(msgspec.Struct, frozen=True, kw_only=True):
+    """What readers know besides the resource: the settings, and what was read before it."""
+
+    settings: Settings
+    base: str | None = None
+    patients: frozenset[str] = frozenset()
+    own: frozenset[str] = frozenset()  # `Patient/id` of each of them
+    born: When | None = None
+    drugs: dict[str, tuple[Drug, ...]] = {}
+    ties: dict[str, str] = {}
+
+
+@lru_cache(maxsize=65_536)
+def key(code_key: CodeKey, system: str, code: str) -> str:
+    return code_key(system, code)
+
+
+def items(value: Any) -> Iterable[Any]:
+    """The members of a repeating element; a lone object counts as a list of one, as older servers send it."""
+    if value is None:
+        return ()
+    if isinstance(value, dict):
+        return (value,)
+    if isinstance(value, list):
+        return value
+    raise ShapeError("a list was expected")
+
+
+def string(value: Any) -> str:
+    """A text, or empty if there is none; anything else is a broken shape."""
+    if value is None:
+        return ""
+    if type(value) is str:
+        return value
+    raise ShapeError("a text was expected")
+
+
+def flag(value: Any) -> bool:
+    """A boolean, False if there is none."""
+    if value is None or type(value) is bool:
+        return bool(value)
+    raise ShapeError("a boolean was expected")
+
+
+def number(value: Any) -> Number:
+    """An exact, finite number: never a boolean, never binary floating point."""
+    if type(value) is int or (type(value) is Decimal and value.is_finite()):
+        return value
+    raise ShapeError("float" if type(value) is float else "not a number")
+
+
+def concept(value: Any, context: Context) -> tuple[tuple[str, ...], str]:
+    """Code keys, in their order, and the text of a CodeableConcept (no display)."""
+    codings, text = value.get("coding"), value.get("text", "")
+    return coding_keys(codings, context) if codings else (), text if type(text) is str else string(text)
+
+
+def coding_keys(codings: Any, context: Context) -> tuple[str, ...]:
+    """Code keys of a list of Coding; one that has no code adds none, one that is broken is an error."""
+    code_key = context.settings.code_key
+    found = []
+    for coding in codings if type(codings) is list else items(codings):
+        system, code = coding.get("system", ""), coding.get("code", "")
+        if type(system) is not str or type(code) is not str:
+            system, code = string(system), string(code)
+        if code:
+            found.append(key(code_key, system, code))
+    return tuple(found) if len(found) < 2 else tuple(dict.fromkeys(found))
+
+
+def named(value: Any, context: Context) -> tuple[tuple[str, ...], str]:
+    """Code keys, and the text or the first display, which is for people to read and never decides."""
+    if value is None:
+        return (), ""
+    codes, text = concept(value, context)
+    return (codes, text) if text else (codes, display(value))
+
+
+def display(value: Any) -> str:
+    shown = (coding.get("display") for coding in items(value.get("coding")))
+    return next((text for text in shown if type(text) is str and text), "")
+
+
+def plain_codes(value: Any) -> tuple[str, ...]:
+    """The bare codes of a CodeableConcept from a fixed list; a plain text stands for itself, as in DSTU2 and STU3."""
+    if value is None:
+        return ()
+    if type(value) is str:
+        return (value,)
+    codes = [string(coding.get("code")) for coding in items(value.get("coding"))]
+    return tuple(dict.fromkeys(code for code in codes if code))
+
+
+def quantity(value: Any) -> Quantity:
+    """A Quantity as sent; a broken part raises, since a unit or comparator that is lost would change its meaning."""
+    get = value.get
+    sent, comparator, unit, code, system = (
+        get("value"),
+        get("comparator", ""),
+        get("unit", ""),
+        get("code", ""),
+        get("system", ""),
+    )
+    if sent is not None and type(sent) is not int:
+        number(sent)
+    if type(unit) is str and type(code) is str and type(system) is str and type(comparator) is str:
+        return Quantity(sent, comparator, unit, code, system)
+    return Quantity(sent, string(comparator), string(unit), string(code), string(system))
+
+
+def range_of(value: Any) -> Range:
+    """A Range; one that has neither side is a broken shape."""
+    low, high = value.get("low"), value.get("high")
+    found = Range(None if low is None else quantity(low), None if high is None else quantity(high))
+    if not any(side is not None and side.value is not None for side in (found.low, found.high)):
+        raise ShapeError("an empty range")
+    return found
+
+
+def when(value: Any, context: Context) -> When | None:
+    """A date or time as an interval; None if there is none or it cannot be read."""
+    return parse_when(value, context.settings.time_zone) if type(value) is str else None
+
+
+def reference_text(value: Any, context: Context, owner: str = "") -> str:
+    """`Type/id` of a Reference; what cannot be resolved is kept as sent, a contained one under its owner; empty if none."""
+    text = string(value.get("reference")) if value else ""
+    parsed = parse_reference(text, context.base)
+    if parsed is not None:
+        return f"{parsed[0]}/{parsed[1]}"
+    return f"{owner}{text}" if text.startswith("#") else text
+
+
+def absent_reason(value: Any) -> str:
+    """The code of the data-absent-reason extension of an element (or of its `_` sibling), or empty."""
+    extensions = value.get("extension") if isinstance(value, dict) else None
+    for extension in items(extensions):
+        if extension.get("url") == ABSENT_REASON:
+            return string(extension.get("valueCode")) or "error"
+    return ""

@@ -36,8 +36,10 @@ def outcome_of(child: Child, context: Context) -> Outcome:
 
 
 def shown(child: Child, outcome: Outcome) -> tuple[CriterionResult, ...]:
-    """What a parent shows of a child: its criterion, or the criteria inside a child that is none itself."""
-    return outcome.children if isinstance(child, str) or not child.id else (child.result(outcome),)
+    """What a parent shows of a child: its criterion, or the criteria inside a nameless one; a reference is shown at its own place."""
+    if isinstance(child, str):
+        return ()
+    return (child.result(outcome),) if child.id else outcome.children
 
 
 def strict(outcome: Outcome) -> Outcome:

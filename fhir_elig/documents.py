@@ -41,7 +41,7 @@ class Document(msgspec.Struct, frozen=True):
     name: str
     data: Any
     spot: Spot
-    sha256: str
+    sha256: str = ""
 
     def place(self, path: Sequence[Key] = ()) -> str:
         """`file:line:column` of the value at that path of keys and positions, or of its nearest ancestor that is there."""

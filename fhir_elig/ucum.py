@@ -25,7 +25,8 @@ MAX_NESTING = 3
 FACTORS = frozenset({1, 10, 24, 100, 1000, 10_000, 100_000, 1_000_000})
 
 ATOMS = frozenset(
-    "m s g mol l L t bar Pa kat U min h d wk [in_i] [ft_i] [yd_i] [lb_av] [oz_av] [stone_av] 10* 10^ [IU] [iU] m[Hg]".split()
+    "m s g mol l L t bar Pa kat U min h d wk [in_i] [ft_i] [yd_i] [in_us] [ft_us] [yd_us] "
+    "[lb_av] [oz_av] [stone_av] 10* 10^ [IU] [iU] m[Hg]".split()
 )
 
 # Normalised to body surface: a kind of its own, so that it never converts to an absolute rate.

@@ -34,7 +34,7 @@ INDEX_COLUMNS = ("table", "base", "holds")
 
 
 def normal_form(text: str) -> str:
-    """One spelling for the same print: no spaces, no final full stop, `u` for micro, `x` for times, `10^9` and `mm3` for superscripts.
+    """One spelling for the same print: no spaces, no final full stop, micro as `u`, times as `x`, superscripts as `10^9`, `mm3`.
 
     Not NFKC, which turns 10⁹ into 109. A text of more than 64 characters is given back as it is: it is no unit.
     """

@@ -20,11 +20,12 @@ def words_of(text: str) -> frozenset[str]:
 _EXCERPT = 200
 _BLOCK = 1 << 16
 _WORDS = words_of(
-    "400 401 403 404 405 406 408 409 410 412 413 414 415 422 429 500 501 502 503 504 access authentication authorization backend bad "
-    "busy connection contact database denied down entity error exceeded expired failed failure fhir forbidden found gateway gone "
-    "http https internal invalid large limit login long maintenance many media method missing nginx not overloaded page parameter "
-    "payload permitted please proxy rate refused request requests required resource retry search server service session sign "
-    "supported temporarily the timed timeout to token too unauthorized unavailable unsupported upstream uri url was"
+    "400 401 403 404 405 406 408 409 410 412 413 414 415 422 429 500 501 502 503 504 access authentication authorization "
+    "backend bad  busy connection contact database denied down entity error exceeded expired failed failure fhir forbidden "
+    "found gateway gone  http https internal invalid large limit login long maintenance many media method missing nginx not "
+    "overloaded page parameter  payload permitted please proxy rate refused request requests required resource retry search "
+    "server service session sign  supported temporarily the timed timeout to token too unauthorized unavailable unsupported "
+    "upstream uri url was"
 )
 _ISSUE_CODES = words_of(
     "invalid structure required value invariant security login unknown expired forbidden suppressed processing not-supported "

@@ -23,8 +23,8 @@ _NONE_FOUND = frozenset({"4101"})
 _WITHHELD = frozenset({"4119", "4130", "4131", "4134"})
 _CUT = frozenset({"59133", "4127", "59100", "4122", "59108", "4113"})
 _SPEAKS_OF_WITHHELD = re.compile(
-    r"withh[eo]ld|suppress|redact|mask|restrict|confidential|sensitive|break.?the.?glass|permission|not (?:be )?(?:shown|included|returned)"
-    r"|additional (?:data|results|records)|consent|privacy|hidden|omitted|excluded",
+    r"withh[eo]ld|suppress|redact|mask|restrict|confidential|sensitive|break.?the.?glass|permission"
+    r"|not (?:be )?(?:shown|included|returned)|additional (?:data|results|records)|consent|privacy|hidden|omitted|excluded",
     re.IGNORECASE,
 )
 _SPEAKS_OF_CUT = re.compile(
@@ -69,7 +69,7 @@ def read_self(address: str | None, sent: Sequence[tuple[str, str]], declared: fr
     if any(_narrows(name, declared) for name in shown if name not in asked):
         remarks.append(Remark("partial: the server narrowed the question"))
     if ignored & WHOSE:
-        remarks.append(Remark("partial: the server ignored whose records were asked for"))
+        remarks.append(Remark("partial: the self link does not show whose records were asked for", soft=True))
     return SelfLink(ignored, tuple(remarks))
 
 

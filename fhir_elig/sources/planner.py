@@ -65,9 +65,7 @@ def read_served(statement: Mapping[str, Any]) -> Served:
     return Served(str(statement.get("fhirVersion", "")), searches, frozenset(reads))
 
 
-def ladder(
-    need: Need, patient: str, served: Served, limits: Limits, *, post: bool, count: int | None, look_back: bool
-) -> list[Step]:
+def ladder(need: Need, patient: str, served: Served, limits: Limits, *, count: int | None, look_back: bool) -> list[Step]:
     """The ways to ask, best first; empty if the server offers no search of this type by patient.
 
     Only Observations are asked for by code: of the other types a record with free text or a local code matters too, because
@@ -86,8 +84,7 @@ def ladder(
     many, few = _chunks(codes, limits.post_codes, limits.query_bytes * 20), _chunks(codes, limits.get_codes, limits.query_bytes)
     steps = []
     for asked, when in dict.fromkeys([(tuple(names), tuple(dates)), (("code",), ((),))]):
-        if post:
-            steps.append(Step(True, _cross(whose, asked, many, when, size)))
+        steps.append(Step(True, _cross(whose, asked, many, when, size)))
         steps.append(Step(False, _cross(whose, asked, few, when, size)))
     if len(codes) > 10:
         steps.append(Step(False, _cross(whose, ("code",), _chunks(codes, 10, limits.query_bytes), ((),), size)))

@@ -52,7 +52,11 @@ class Reply(msgspec.Struct, frozen=True):
 
 
 class Page(msgspec.Struct, frozen=True):
-    """One FHIR document. `url` is the address that its relative links stand on; `refusals` what could not be read of it; `odd_type` a content type that is not JSON's."""
+    """One FHIR document.
+
+    `url` is the address that its relative links stand on; `refusals` what could not be read of it; `odd_type` tells of a
+    content type that is not JSON's.
+    """
 
     url: str
     document: dict[str, Any]

@@ -6,6 +6,7 @@ A search that fails gives less, never "has none": every type that a protocol nee
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Literal
 
 from fhir_elig.errors import AuthorisationError, DeadlineError, SourceError, UsageError
 from fhir_elig.record import MEDICATION_TYPES, Need, merge_needs
@@ -13,6 +14,7 @@ from fhir_elig.references import is_id
 from fhir_elig.sources import Chart, Resource
 from fhir_elig.sources.completeness import Remark
 from fhir_elig.sources.entries import linked_patients, medication_ids, members
+from fhir_elig.sources.patient_links import Links, read_links
 from fhir_elig.sources.planner import Served, Step, ladder, read_served
 from fhir_elig.sources.replies import StatusError, unexpected
 from fhir_elig.sources.search import Found, IgnoredError, Question, search
@@ -24,7 +26,6 @@ _DOWN = frozenset({400, 404, 405, 413, 414, 415, 422, 501})
 _UNKNOWN = frozenset({404, 410})
 _READ_OTHERWISE = frozenset({"Patient", "Medication"})
 _MOST_LINKED = 10
-_MOST_REMEMBERED = 10_000
 
 
 class RestSource:
@@ -42,7 +43,7 @@ class RestSource:
         needs: Sequence[Need],
         token: str | None = None,
         timeout: float = 60.0,
-        complete: Iterable[str] = (),
+        complete: frozenset[str] | Literal["all"] = frozenset(),
         count: int | None = 200,
         look_back: bool = False,
         allow_http: bool = False,
@@ -51,7 +52,7 @@ class RestSource:
         self._transport = transport or Transport(base, token, timeout, allow_http=allow_http)
         self.base = str(self._transport.base)
         self._needs = [need for need in merge_needs(needs) if need.type not in _READ_OTHERWISE]
-        self._complete = frozenset(complete)
+        self._complete = complete
         self._count, self._look_back = count, look_back
         self._served: Served | None = None
         self._first_step: dict[str, int] = {}
@@ -71,7 +72,11 @@ class RestSource:
         self.served()
         listed, lost = self.members(group) if group else ([], 0)
         wanted = dict.fromkeys(name.removeprefix("Patient/") for name in (*ids, *listed))
-        yield from in_turn(wanted, self.fetch, self._transport.sleep)
+        given: set[str] = set()
+        for chart in in_turn(wanted, self.fetch, self._transport.sleep):
+            if chart.patient not in given:  # two ids of one person give one chart
+                yield chart
+            given.add(chart.patient)
         for number in range(1, lost + 1):
             yield failure(f"unresolved-member-{number}", "FE0404", "a member of the group cannot be resolved", self.base)
 
@@ -90,7 +95,10 @@ class RestSource:
         return [member for member in listed if member is not None], listed.count(None)
 
     def fetch(self, patient: str) -> Chart:
-        """One patient's chart. What could not be read is told in it; raises AuthorisationError, and SourceError for metadata."""
+        """One patient's chart, under the id of the record that replaced the patient's, if one did.
+
+        What could not be read is told in it; raises AuthorisationError, and SourceError for metadata.
+        """
         patient = patient.removeprefix("Patient/")
         if not is_id(patient):
             return failure(patient, "FE0404", "this is not the id of a FHIR resource", self.base)
@@ -110,6 +118,7 @@ class RestSource:
 
     def _chart(self, patient: str, person: Resource, deadline: float) -> Chart:
         found = self._persons(person, deadline)
+        links = read_links(found.resources, self.base)
         ids = [str(one["id"]) for one in found.resources]
         retrieved = [self._retrieved("Patient", found.remarks)]
         for need in self._needs:
@@ -117,15 +126,16 @@ class RestSource:
             found.add(answer)
             retrieved.append(line)
         retrieved += self._drugs(found, deadline)
+        found.identity = found.identity or patient in links.doubtful
         return Chart(
-            patient=patient,
+            patient=links.survivors.get(patient, patient),
             resources=found.resources,
             retrieved=tuple(sorted(retrieved, key=lambda line: line.type)),
             refused=tuple(found.refused),
             base=self.base,
             identity=found.identity,
             broken=bool(found.errors),
-            errors=tuple(found.errors),
+            errors=(*found.errors, *_merged(links)),
         )
 
     def _persons(self, person: Resource, deadline: float) -> Found:
@@ -158,7 +168,7 @@ class RestSource:
         codes = need.codes if need.type == "Observation" else None
         question = Question(need.type, frozenset(ids), codes or None, served.parameters(need.type))
         limits, count, look_back = self._transport.limits, self._count, self._look_back
-        ladders = [ladder(need, name, served, limits, post=True, count=count, look_back=look_back) for name in ids]
+        ladders = [ladder(need, name, served, limits, count=count, look_back=look_back) for name in ids]
         why = "not-served: no search by patient"
         for number in range(self._first_step.get(need.type, 0), len(ladders[0])):
             steps = [steps[number] for steps in ladders]
@@ -195,7 +205,7 @@ class RestSource:
 
     def _retrieved(self, kind: str, remarks: Sequence[Remark]) -> Retrieved:
         """The verdict on completeness: the gravest remark, or complete if none is left."""
-        declared = kind in self._complete or "all" in self._complete
+        declared = self._complete == "all" or kind in self._complete
         left = sorted((remark for remark in remarks if not (remark.soft and declared)), key=lambda remark: remark.soft)
         return Retrieved(kind, not left, left[0].note if left else "")
 
@@ -231,8 +241,6 @@ class RestSource:
 
     def _medication(self, name: str, deadline: float) -> Resource | None:
         if name not in self._medications:
-            if len(self._medications) >= _MOST_REMEMBERED:
-                self._medications.clear()
             try:
                 drug = self._read(f"Medication/{name}", "Medication", deadline)
             except StatusError as error:
@@ -249,6 +257,10 @@ class RestSource:
         if page.document["resourceType"] != kind:
             raise unexpected(page, kind)
         return page.document
+
+
+def _merged(links: Links) -> list[str]:
+    return [f"Patient/{old} was replaced by Patient/{new}: read as one" for old, new in sorted(links.survivors.items())]
 
 
 def _break(found: Found, kind: str, error: SourceError, why: str) -> None:

@@ -160,7 +160,10 @@ class _Reading:
         if self._total > len(self._keys) + len(found.refused):
             found.remarks.append(Remark("partial: the server counts more matches than it sent"))
         # A server that ignored whose records were asked for answers with everybody's: told as such, and no alarm.
-        found.identity = self._strangers and not self._self.ignored & WHOSE
+        ignored = bool(self._self.ignored & WHOSE)
+        found.identity = self._strangers and not ignored
+        if self._strangers and ignored:
+            found.remarks.append(Remark("partial: the server ignored whose records were asked for"))
         return found
 
     def _take(self, page: Page) -> None:

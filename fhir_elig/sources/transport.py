@@ -67,9 +67,10 @@ class Transport:
         self.limits = limits or Limits()
         self.clock, self.sleep = clock, sleep
         self._timeout, self._wall = timeout, wall
-        self._rng = rng or random.Random()
+        self._rng = rng or random.Random()  # noqa: S311 - spreads waits, keeps no secret
         self._pause = pause or Pause()
         self._deadline = float("inf")
+        self._warned = False
         self._headers = {"Accept": "application/fhir+json", "Accept-Encoding": "gzip", "User-Agent": "fhir-elig"}
         if token:
             self._headers["Authorization"] = (
@@ -132,7 +133,11 @@ class Transport:
         seconds = self.clock() - started
         if isinstance(result, Reply):
             _LOG.debug("%s: status %d, %d bytes, %.3f s", method, result.status, len(result.body), seconds)
-            return judge(result, page, self.limits, self._wall())
+            outcome = judge(result, page, self.limits, self._wall())
+            if isinstance(outcome, Page) and outcome.odd_type and not self._warned:
+                self._warned = True
+                _LOG.warning("the server labels its FHIR JSON with another content type")
+            return outcome
         _LOG.debug("%s: %s, %.3f s", method, result.error.code, seconds)
         if self._left() <= 0:
             raise DeadlineError("the answer did not arrive in time", fix="raise --timeout, or try again later")

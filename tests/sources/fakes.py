@@ -60,7 +60,9 @@ def observation(name: str, patient: str = "p1", code: str = "718-7", **more: Any
     }
 
 
-def searchset(resources: Sequence[Any], following: str | None = None, self_link: str | None = None, **more: Any) -> dict[str, Any]:
+def searchset(
+    resources: Sequence[Any], following: str | None = None, self_link: str | None = None, **more: Any
+) -> dict[str, Any]:
     links = [{"relation": name, "url": url} for name, url in (("self", self_link), ("next", following)) if url is not None]
     entries = [{"resource": resource, "search": {"mode": "match"}} for resource in resources]
     return {"resourceType": "Bundle", "type": "searchset", "link": links, "entry": entries, **more}

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from fhir_elig.errors import UsageError
 from fhir_elig.sources.addresses import LinkError, parse_base
@@ -89,7 +88,20 @@ def test_a_base_is_kept_in_one_spelling(text: str, shown: str) -> None:
     assert str(parse_base(text)) == shown
 
 
-@pytest.mark.parametrize("text", ["", "ehr.example.org/fhir", "ftp://a/b", "https://u@a/b", "https://a/b?c=d", "https://a/b#c", "https:///x"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "ehr.example.org/fhir",
+        "https://a b/c",
+        "https://[a/b",
+        "ftp://a/b",
+        "https://u@a/b",
+        "https://a/b?c=d",
+        "https://a/b#c",
+        "https:///x",
+    ],
+)
 def test_a_base_that_is_no_plain_address_is_refused(text: str) -> None:
     with pytest.raises(UsageError):
         parse_base(text)
@@ -97,7 +109,13 @@ def test_a_base_that_is_no_plain_address_is_refused(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "loopback"),
-    [("http://127.0.0.2/x", True), ("http://localhost/x", True), ("http://[::1]/x", True), ("http://10.0.0.1/x", False), ("http://a.b/x", False)],
+    [
+        ("http://127.0.0.2/x", True),
+        ("http://localhost/x", True),
+        ("http://[::1]/x", True),
+        ("http://10.0.0.1/x", False),
+        ("http://a.b/x", False),
+    ],
 )
 def test_loopback_is_told_by_the_address(text: str, loopback: bool) -> None:
     assert parse_base(text).loopback is loopback

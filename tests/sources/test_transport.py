@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import logging
 import re
-import resource as memory
-import time
-import zlib
-from collections.abc import Sequence
 from email.utils import formatdate
 from typing import Any
 
@@ -17,41 +12,12 @@ import pytest
 import requests
 import responses
 
-from fhir_elig.errors import AuthorisationError, DeadlineError, SourceError, UsageError
+from fhir_elig.errors import AuthorisationError, DeadlineError, UsageError
 from fhir_elig.sources.addresses import LinkError
-from fhir_elig.sources.replies import Limits, Page, StatusError
-from fhir_elig.sources.transport import Pause, Transport
-from tests.sources.fakes import BASE, FHIR, Answer, Clock, Loopback, ok, outcome, serving, transport
-
-GOOD = json.dumps({"resourceType": "Patient", "id": "p1"})
-SECRET = "canary-4711"
-
-
-def answers(*sequence: Answer | Exception) -> responses.RequestsMock:
-    """A server that gives these answers to reads of Patient/p1, one after the other; the last one for ever."""
-    mock = responses.RequestsMock(assert_all_requests_are_fired=False)
-    for answer in sequence:
-        if isinstance(answer, Exception):
-            mock.get(f"{BASE}/Patient/p1", body=answer)
-        else:
-            mock.get(f"{BASE}/Patient/p1", status=answer[0], headers=answer[1], body=answer[2])
-    return mock
-
-
-def read(sequence: Sequence[Answer | Exception], clock: Clock | None = None, seconds: float = 60.0, **options: Any) -> tuple[Page, int]:
-    """The page, and how many requests it took."""
-    sender = transport(clock=clock, **options)
-    with answers(*sequence) as mock:
-        return sender.get("Patient/p1", sender.clock() + seconds), len(mock.calls)
-
-
-def failing(sequence: Sequence[Answer | Exception], clock: Clock | None = None, seconds: float = 60.0) -> tuple[SourceError, int]:
-    """The error, and how many requests it took."""
-    sender = transport(clock=clock)
-    with answers(*sequence) as mock:
-        with pytest.raises(SourceError) as caught:
-            sender.get("Patient/p1", sender.clock() + seconds)
-        return caught.value, len(mock.calls)
+from fhir_elig.sources.replies import Limits, StatusError
+from fhir_elig.sources.transport import Pause
+from tests.sources.fakes import BASE, FHIR, Answer, Clock, ok, serving, transport
+from tests.sources.reads import GOOD, SECRET, answers, failing, read
 
 
 @pytest.mark.parametrize("status", [408, 429, 502, 503, 504])
@@ -150,7 +116,9 @@ def test_retries_end_with_the_deadline() -> None:
     assert requests_sent < 4
 
 
-@pytest.mark.parametrize("fault", [requests.ConnectionError(SECRET), requests.ReadTimeout(SECRET), OSError(SECRET), ValueError(SECRET)])
+@pytest.mark.parametrize(
+    "fault", [requests.ConnectionError(SECRET), requests.ReadTimeout(SECRET), OSError(SECRET), ValueError(SECRET)]
+)
 def test_a_lost_connection_is_tried_again_and_told_without_its_address(fault: Exception) -> None:
     error, requests_sent = failing([fault])
     assert (error.code, requests_sent) == ("FE0401", 4)
@@ -162,79 +130,6 @@ def test_a_certificate_that_cannot_be_verified_is_told_at_once() -> None:
     error, requests_sent = failing([requests.exceptions.SSLError(SECRET)])
     assert requests_sent == 1
     assert "REQUESTS_CA_BUNDLE" in error.text()
-
-
-def test_200_with_an_html_sign_in_page_is_an_error_with_a_hint_and_no_retry_storm() -> None:
-    page = f"<!DOCTYPE html><html><body>{SECRET} <form>Password</form></body></html>"
-    error, requests_sent = failing([(200, {"Content-Type": "text/html; charset=utf-8"}, page)])
-    assert (error.code, requests_sent) == ("FE0412", 1)
-    assert "text/html" in str(error)
-    assert "sign-in page" in str(error)
-    assert "proxy" in error.text()
-    assert SECRET not in error.text()
-
-
-def test_xml_where_json_was_asked_for_is_an_error() -> None:
-    error, _ = failing([(200, {"Content-Type": "application/fhir+xml"}, '<Patient xmlns="http://hl7.org/fhir"/>')])
-    assert "markup, not JSON" in str(error)
-
-
-def test_200_with_an_empty_body_is_tried_again_and_then_an_error() -> None:
-    error, requests_sent = failing([(200, FHIR, "")])
-    assert (error.code, requests_sent) == ("FE0412", 4)
-
-
-def test_204_is_an_error() -> None:
-    error, requests_sent = failing([(204, {}, "")])
-    assert (error.code, requests_sent) == ("FE0412", 1)
-
-
-def test_json_that_is_cut_is_tried_again() -> None:
-    page, requests_sent = read([(200, FHIR, GOOD[:-4]), (200, FHIR, GOOD)])
-    assert (page.document["id"], requests_sent) == ("p1", 2)
-
-
-@pytest.mark.parametrize("body", ["[1]", '"text"', '{"id": "p1"}', '{"resourceType": 7}', '{"resourceType": "Patient", "id": 1, "id": 2}'])
-def test_json_that_is_no_resource_is_an_error_and_not_asked_again(body: str) -> None:
-    error, requests_sent = failing([(200, FHIR, body)])
-    assert (error.code, requests_sent) == ("FE0412", 1)
-
-
-def test_a_wrong_content_type_over_right_fhir_is_taken_and_marked() -> None:
-    page, _ = read([(200, {"Content-Type": "text/plain"}, GOOD)])
-    assert page.odd_type
-
-
-def test_an_error_body_that_is_not_json_keeps_the_status_and_a_safe_excerpt() -> None:
-    error, _ = failing([(400, {"Content-Type": "text/plain"}, f"Internal server error for {SECRET} born 1980-01-02 at https://x/{SECRET}")])
-    assert str(error) == "HTTP 400: internal server error ..."
-
-
-def test_an_error_body_without_one_known_word_is_not_repeated() -> None:
-    error, _ = failing([(400, {}, SECRET)])
-    assert str(error) == "HTTP 400"
-
-
-def test_an_error_page_of_a_gateway_is_described() -> None:
-    error, _ = failing([(400, {"Content-Type": "text/html"}, f"<html>{SECRET}</html>")])
-    assert "markup" in str(error)
-    assert SECRET not in str(error)
-
-
-def test_an_operation_outcome_is_told_by_its_codes_only() -> None:
-    error, _ = failing([(400, FHIR, json.dumps(outcome(number="59108", text=SECRET)))])
-    assert str(error) == "HTTP 400: 59108, processing"
-
-
-def test_a_long_error_is_cut_at_200_characters() -> None:
-    error, _ = failing([(400, {}, "server error " * 100)])
-    assert len(str(error)) <= 220
-
-
-@pytest.mark.parametrize("body", [json.dumps([1]), json.dumps({"issue": 3}), json.dumps({"issue": [3, {"code": ["x"], "details": {"coding": 3}}]})])
-def test_an_error_body_of_odd_json_says_no_more_than_the_status(body: str) -> None:
-    error, _ = failing([(400, FHIR, body)])
-    assert str(error) == "HTTP 400"
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
@@ -259,98 +154,6 @@ def test_a_link_to_another_host_sends_nothing_there() -> None:
         with pytest.raises(LinkError):
             sender.get(f"{evil.base}/Patient/p1", sender.deadline())
     assert (server.requests, evil.requests) == ([], [])
-
-
-def loop(server: Loopback, content: Answer | Sequence[bytes], **options: Any) -> Page:
-    server.answer = lambda method, path, body: content
-    sender = transport(server.base, **options)
-    return sender.get("Patient/p1", sender.deadline())
-
-
-def test_a_body_shorter_than_declared_is_tried_again_and_then_an_error() -> None:
-    with serving() as server:
-        head = b"HTTP/1.1 200 OK\r\nContent-Type: application/fhir+json\r\nContent-Length: 500\r\n\r\n"
-        with pytest.raises(SourceError) as caught:
-            loop(server, [head + GOOD.encode()])
-        assert len(server.requests) == 4
-    assert caught.value.code == "FE0401"
-
-
-def test_a_chunked_body_that_breaks_off_is_an_error() -> None:
-    with serving() as server:
-        head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-        with pytest.raises(SourceError) as caught:
-            loop(server, [head + b"1f\r\n" + GOOD.encode()[:10]])
-    assert caught.value.code == "FE0401"
-
-
-@pytest.mark.parametrize("where", ["headers", "body"])
-def test_an_answer_that_drips_ends_with_the_deadline(where: str) -> None:
-    head = b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n"
-    pieces = [head] + ([b"X-A: b\r\n"] * 100 if where == "headers" else [b"\r\n"] + [b" "] * 100)
-    with serving() as server:
-        server.pause = 0.05
-        server.answer = lambda method, path, body: pieces
-        sender = Transport(server.base, timeout=0.4)
-        started = time.monotonic()
-        with pytest.raises(DeadlineError):
-            sender.get("Patient/p1", sender.deadline())
-        assert time.monotonic() - started < 1.5
-
-
-def test_an_answer_that_never_comes_ends_with_the_deadline() -> None:
-    with serving() as server:
-        server.pause = 30
-        server.answer = lambda method, path, body: [b"", b""]
-        sender = Transport(server.base, timeout=0.2)
-        with pytest.raises(DeadlineError):
-            sender.get("Patient/p1", sender.deadline())
-
-
-def test_a_gzip_body_is_read_also_in_several_members() -> None:
-    data = gzip.compress(GOOD[:9].encode()) + gzip.compress(GOOD[9:].encode())
-    page, _ = read([(200, {**FHIR, "Content-Encoding": "gzip"}, data)])
-    assert page.document["id"] == "p1"
-
-
-@pytest.mark.parametrize(
-    "body", [gzip.compress(GOOD.encode())[:-9], b"\x1f\x8b" + b"x" * 40, GOOD.encode(), gzip.compress(gzip.compress(GOOD.encode()))]
-)
-def test_corrupt_cut_missing_or_doubled_gzip_is_an_error_after_one_retry(body: bytes) -> None:
-    error, requests_sent = failing([(200, {**FHIR, "Content-Encoding": "gzip"}, body)])
-    assert (error.code, requests_sent) == ("FE0412", 2)
-
-
-def test_unannounced_gzip_is_an_error_after_one_retry() -> None:
-    error, requests_sent = failing([(200, FHIR, gzip.compress(GOOD.encode()))])
-    assert (error.code, requests_sent) == ("FE0412", 2)
-    assert "compressed without saying so" in str(error)
-
-
-def test_a_content_coding_that_was_not_asked_for_is_an_error() -> None:
-    error, _ = failing([(200, {**FHIR, "Content-Encoding": "br"}, GOOD)])
-    assert error.code == "FE0412"
-
-
-def test_a_gzip_bomb_meets_the_limit_and_not_the_memory() -> None:
-    packer = zlib.compressobj(wbits=31)
-    bomb = b"".join([packer.compress(b" " * (1 << 20)) for _ in range(200)]) + packer.flush()
-    before = memory.getrusage(memory.RUSAGE_SELF).ru_maxrss
-    error, requests_sent = failing([(200, {**FHIR, "Content-Encoding": "gzip"}, bomb)])
-    grown = (memory.getrusage(memory.RUSAGE_SELF).ru_maxrss - before) / 1024
-    assert (error.code, requests_sent) == ("FE0413", 1)
-    assert grown < 100  # MB
-
-
-@pytest.mark.parametrize("coding", ["", "gzip"])
-def test_a_body_past_the_limit_is_an_error_and_not_asked_again(coding: str) -> None:
-    body = gzip.compress(bytes(range(256)) * 8) if coding else b" " * 2000
-    sender = transport(limits=Limits(page_bytes=20 if coding else 1000))
-    with answers((200, {**FHIR, "Content-Encoding": coding}, body)) as mock:
-        with pytest.raises(SourceError) as caught:
-            sender.get("Patient/p1", sender.deadline())
-        assert len(mock.calls) == 1
-    assert caught.value.code == "FE0413"
 
 
 def test_a_post_search_has_its_parameters_in_the_body_only() -> None:

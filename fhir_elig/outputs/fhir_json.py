@@ -107,7 +107,7 @@ def software(assessment: Assessment) -> str:
 def sources(assessment: Assessment) -> list[str]:
     """Every resource behind the verdicts, once, as `Type/id/_history/version`, sorted."""
     cited = [item for result in assessment.walk() for item in result.evidence]
-    return sorted({versioned(item.reference, item.version) for item in cited if item.reference})
+    return sorted({versioned(item.reference, item.version) for item in cited if is_string(item.reference)})
 
 
 def versioned(reference: str, version: str) -> str:

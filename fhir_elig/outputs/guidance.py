@@ -61,6 +61,12 @@ _ISSUE_CODES = {
     Reason.UNMAPPED: "code-invalid",
     Reason.AMBIGUOUS_PROTOCOL: "business-rule",
 }
+_STATUSES = {
+    Status.INELIGIBLE: "success",
+    Status.POTENTIAL_CANDIDATE: "data-required",
+    Status.CANDIDATE: "data-requested",
+    Status.ELIGIBLE: "success",
+}
 _OF_PEOPLE = (Reason.NEEDS_PERSON, Reason.PENDING_EVENT)
 
 
@@ -96,15 +102,9 @@ def guidance_response(
 
 def guidance_status(assessment: Assessment) -> str:
     """`success`, or which kind of data is still wanted."""
-    match assessment.status:
-        case Status.INELIGIBLE:
-            return "data-requested" if assessment.recoverable else "success"
-        case Status.POTENTIAL_CANDIDATE:
-            return "data-required"
-        case Status.CANDIDATE:
-            return "data-requested"
-        case Status.ELIGIBLE:
-            return "success"
+    if assessment.status is Status.INELIGIBLE and assessment.recoverable:
+        return "data-requested"
+    return _STATUSES[assessment.status]
 
 
 def unknowns(assessment: Assessment) -> list[CriterionResult]:
@@ -127,8 +127,7 @@ def summary(assessment: Assessment) -> Json:
         Status.POTENTIAL_CANDIDATE: f" for {protocol} as of {as_of} ({_counts(assessment)}).{_wanted(assessment)}",
         Status.CANDIDATE: ". Nothing is not met; open: answers of a person and pending milestones only"
         f" ({protocol}, as of {as_of}).",
-        Status.ELIGIBLE: ". Everything is met or not applicable, the answers of people included"
-        f" ({protocol}, as of {as_of}).",
+        Status.ELIGIBLE: f". Everything is met or not applicable, the answers of people included ({protocol}, as of {as_of}).",
     }[assessment.status]
     provisional = " Provisional: a stand-in date was used." if assessment.provisional else ""
     head = "Recommendation of software, not a determination: "
@@ -137,7 +136,12 @@ def summary(assessment: Assessment) -> Json:
 
 def _counts(assessment: Assessment) -> str:
     count = assessment.counts()
-    words = ((Verdict.MET, "criteria met"), (NOT_MET, "not met"), (UNKNOWN, "unknown"), (Verdict.NOT_APPLICABLE, "not applicable"))
+    words = (
+        (Verdict.MET, "criteria met"),
+        (NOT_MET, "not met"),
+        (UNKNOWN, "unknown"),
+        (Verdict.NOT_APPLICABLE, "not applicable"),
+    )
     return ", ".join(f"{count[verdict]} {name}" for verdict, name in words)
 
 
@@ -153,11 +157,14 @@ def failures(assessment: Assessment) -> list[CriterionResult]:
 
 
 def _deepest(result: CriterionResult) -> Iterator[CriterionResult]:
-    parts = [part for part in result.criteria if part.verdict is NOT_MET]
-    for part in parts:
-        yield from _deepest(part)
-    if not parts:
+    """Into the parts that are not met, unless the part that decides (it shares the parent's reason) was turned round."""
+    decider = next((part for part in result.criteria if part.reason is result.reason), None)
+    if result.exclusion or decider is None or decider.verdict is not NOT_MET:
         yield result
+        return
+    for part in result.criteria:
+        if part.verdict is NOT_MET:
+            yield from _deepest(part)
 
 
 def _failures(assessment: Assessment) -> str:

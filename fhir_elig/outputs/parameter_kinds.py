@@ -62,7 +62,9 @@ class Text:
             return []
         if self.fits(value):
             return [{self.name: value}]
-        return [{"valueString": value}] if is_string(value) else [{"valueBase64Binary": base64.b64encode(value.encode()).decode()}]
+        return (
+            [{"valueString": value}] if is_string(value) else [{"valueBase64Binary": base64.b64encode(value.encode()).decode()}]
+        )
 
     def take(self, found: list[Json]) -> str:
         return _text(found[0])

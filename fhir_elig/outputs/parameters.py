@@ -67,6 +67,7 @@ CRITERION = [
     Row("recoverable_from", "recoverable-from", DATE),
     Row("near_limit", "near-limit", BOOLEAN),
     Row("conditional", "conditional", BOOLEAN),
+    Row("exclusion", "exclusion", BOOLEAN),
     Row("notes", "note", Many(TEXT)),
     Row("evidence", "evidence", Many(Cited(EVIDENCE))),
     Row("set_aside", "set-aside", Many(Cited(SET_ASIDE))),

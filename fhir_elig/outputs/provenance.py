@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
 
 from fhir_elig.outputs.fhir_json import (
     DEFAULT_BASE,
@@ -14,10 +14,16 @@ from fhir_elig.outputs.fhir_json import (
     is_uri,
     keys,
     moment,
+    readable,
     sources,
     study_reference,
 )
 from fhir_elig.verdict import Assessment
+
+# The note of an answer says first who gave it; only these types may be an agent in R4 and in R5.
+_ANSWERED = re.compile(
+    r"answered by ((?:Practitioner|PractitionerRole|Patient|RelatedPerson|Organization)/[A-Za-z0-9.-]{1,64})(?:;|$)"
+)
 
 
 def provenance(
@@ -28,13 +34,12 @@ def provenance(
     canonical_base: str = DEFAULT_BASE,
     study: str | None = None,
     site: str | None = None,
-    answered_by: Sequence[str] = (),
     subject_version: str = "",
 ) -> Json:
     """The Provenance of a ResearchSubject and a GuidanceResponse.
 
-    `recorded` is an instant; `site` the organisation on whose behalf the software ran; `answered_by` the persons whose
-    answers were used, as references; `subject_version` the version of the ResearchSubject that was written, if one was.
+    `recorded` is an instant; `site` the organisation on whose behalf the software ran; `subject_version` the version of the
+    ResearchSubject that was written, if one was. Persons whose answers were used are agents beside the software.
     """
     ids = keys(assessment, study_reference(assessment, study), canonical_base)
     purpose = concept(f"{TERMINOLOGY}/v3-ActReason", "CLINTRCH")
@@ -48,9 +53,15 @@ def provenance(
         "policy": [canonical(canonical_base, assessment)],
         "activity": concept(f"{TERMINOLOGY}/v3-DataOperation", "CREATE"),
         **({"reason": [purpose]} if fhir_version == "R4" else {"authorization": [{"concept": purpose}]}),
-        "agent": [_software(ids.device, site), *(_agent("attester", person) for person in answered_by)],
+        "agent": [_software(ids.device, site), *(_agent("attester", person) for person in answerers(assessment))],
         "entity": [*(_source(reference) for reference in sources(assessment)), *_rules(assessment, canonical_base)],
     }
+
+
+def answerers(assessment: Assessment) -> list[str]:
+    """The persons (or organisations) who gave the answers that are cited, as references, sorted."""
+    notes = (item.note for result in assessment.walk() for item in result.evidence)
+    return sorted({match[1] for note in notes if (match := _ANSWERED.match(note))})
 
 
 def _software(device: str, site: str | None) -> Json:
@@ -64,7 +75,7 @@ def _agent(role: str, who: str) -> Json:
 
 def _source(reference: str) -> Json:
     """Evidence that is no resource (a row of an answers file) is named, not linked."""
-    what = {"reference": reference} if "/" in reference and is_uri(reference) else {"display": reference}
+    what = {"reference": reference} if "/" in reference and is_uri(reference) else {"display": readable(reference)}
     return {"role": "source", "what": what}
 
 

@@ -6,8 +6,6 @@ is marked as one by its tag, its security labels, its secondary identifier and t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from fhir_elig.errors import CODES
 from fhir_elig.outputs.fhir_json import (
     DEFAULT_BASE,
@@ -52,23 +50,16 @@ def bundle(
     canonical_base: str = DEFAULT_BASE,
     study: str | None = None,
     site: str | None = None,
-    answered_by: Sequence[str] = (),
 ) -> Json:
     """Device, ResearchSubject, GuidanceResponse and Provenance of an assessment, as a collection Bundle.
 
-    `recorded` is the instant of the run; `study` a reference (`ResearchStudy/<protocol id>` if none is named); `site` and
-    `answered_by` as in `provenance`. The same arguments give the same Bundle, byte for byte.
+    `recorded` is the instant of the run; `study` a reference (`ResearchStudy/<protocol id>` if none is named); `site` the
+    organisation that ran it. The same arguments give the same Bundle, byte for byte.
     """
     subject = research_subject(assessment, fhir_version=fhir_version, canonical_base=canonical_base, study=study)
     guidance = guidance_response(assessment, fhir_version=fhir_version, canonical_base=canonical_base, study=study)
     origin = provenance(
-        assessment,
-        fhir_version=fhir_version,
-        recorded=recorded,
-        canonical_base=canonical_base,
-        study=study,
-        site=site,
-        answered_by=answered_by,
+        assessment, fhir_version=fhir_version, recorded=recorded, canonical_base=canonical_base, study=study, site=site
     )
     tool = device(assessment, fhir_version=fhir_version, canonical_base=canonical_base)
     return collection([tool, subject, guidance, origin], recorded)

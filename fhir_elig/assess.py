@@ -9,9 +9,10 @@ import msgspec
 
 from fhir_elig import times
 from fhir_elig._version import __version__
-from fhir_elig.criteria.base import Context, Outcome, Run
+from fhir_elig.criteria.context import Context, Run
 from fhir_elig.criteria.logic import outcome_of
 from fhir_elig.criteria.node import Node
+from fhir_elig.criteria.outcome import Outcome
 from fhir_elig.protocol import Protocol
 from fhir_elig.record import Record
 from fhir_elig.verdict import (
@@ -105,7 +106,9 @@ def _alive(context: Context) -> CriterionResult | None:
     if died is not None and died.start >= context.as_of.end:
         return None
     sure = died is None or died.last <= context.as_of.last
-    evidence = Evidence(person.reference, person.version, person.died_text or "true", "deceased", "alive", died.text if died else "")
+    evidence = Evidence(
+        person.reference, person.version, person.died_text or "true", "deceased", "alive", died.text if died else ""
+    )
     return CriterionResult(
         id=ALIVE,
         text="the patient is alive",

@@ -12,8 +12,8 @@ from pydantic import Field
 from fhir_elig.concepts import Concepts
 from fhir_elig.criteria.attestation import Attestation
 from fhir_elig.criteria.base import Binder, Model, Name, Path, Text
-from fhir_elig.criteria.logic import Readings
 from fhir_elig.criteria.node import Node
+from fhir_elig.criteria.readings import Readings
 from fhir_elig.documents import Document, load_document, validate
 from fhir_elig.errors import AuthoringError, Finding
 from fhir_elig.record import Need, merge_needs
@@ -117,7 +117,12 @@ def build_protocol(document: Document, concepts: Concepts, sha256: str) -> Proto
             if inner.id is None:
                 continue
             if inner.id in nodes:
-                findings.append(((*inner_path, "id"), Finding("FE0208", "", f'"{inner.id}" is used twice', "give each criterion an id of its own")))
+                findings.append(
+                    (
+                        (*inner_path, "id"),
+                        Finding("FE0208", "", f'"{inner.id}" is used twice', "give each criterion an id of its own"),
+                    )
+                )
             nodes[inner.id] = inner
     binder = Binder(concepts, nodes, file.milestones)
     for name, text in file.milestones.items():
@@ -156,7 +161,13 @@ def _keys(path: Path, data: Any) -> Path:
         if step in ("of", "body") and not (isinstance(data, dict) and step in data):
             continue
         keys.append(step)
-        data = data[step] if isinstance(data, dict) and step in data else data[step] if isinstance(data, list) and isinstance(step, int) and step < len(data) else None
+        data = (
+            data[step]
+            if isinstance(data, dict) and step in data
+            else data[step]
+            if isinstance(data, list) and isinstance(step, int) and step < len(data)
+            else None
+        )
     return tuple(keys)
 
 

@@ -80,7 +80,7 @@ def fraction(number: Number) -> Fraction | None:
         return Fraction(number) if number.bit_length() <= 140 else None
     if not number.is_finite():
         return None
-    sign, digits, exponent = number.as_tuple()
+    _, digits, exponent = number.as_tuple()
     if not isinstance(exponent, int) or len(digits) > MAX_DIGITS or not -MAX_EXPONENT - MAX_DIGITS <= exponent <= MAX_EXPONENT:
         return None
     return Fraction(number)

@@ -14,7 +14,7 @@ from pydantic import Field
 
 from fhir_elig import times, units
 from fhir_elig.concepts import Concepts, code_key
-from fhir_elig.criteria.base import Model, Name, Text, near
+from fhir_elig.criteria.base import Name, Plain, Text, near
 from fhir_elig.documents import Document, load_document, validate
 from fhir_elig.errors import AuthoringError, Finding
 from fhir_elig.protocol import Protocol
@@ -24,7 +24,7 @@ from fhir_elig.record import Answer, Counts
 CANONICAL_BASE = "https://example.org/fhir-elig"
 
 
-class UpperLimit(Model):
+class UpperLimit(Plain):
     """An upper limit of normal of this laboratory, for one sex or for all."""
 
     analyte: Name
@@ -32,7 +32,7 @@ class UpperLimit(Model):
     limit: Text
 
 
-class Server(Model):
+class Server(Plain):
     """The hospital's FHIR server."""
 
     base: str
@@ -42,42 +42,38 @@ class Server(Model):
     key: str = ""
     ca: str | None = None
     proxy: str | None = None
-    limits: dict[str, Any] = {}
-
-    model_config = {**Model.model_config, "alias_generator": None}
+    limits: dict[str, Any] = Field(default_factory=dict)
 
 
-class Labels(Model):
+class Labels(Plain):
     """Security labels whose resources may be read."""
 
     allow: tuple[str, ...] = ()
 
 
-class Writing(Model):
+class Writing(Plain):
     """Which states may be written back."""
 
     allow: tuple[str, ...] = ("candidate", "potential-candidate")
 
 
-class SiteFile(Model):
+class SiteFile(Plain):
     """The site file; every key is optional."""
 
     site: str = ""
     time_zone: str = "UTC"
     canonical_base: str = CANONICAL_BASE
-    codes: dict[str, tuple[str, ...]] = {}
-    complete: dict[str, tuple[str, ...]] = {}
-    units: dict[str, str] = {}
+    codes: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    complete: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    units: dict[str, str] = Field(default_factory=dict)
     upper_limits: tuple[UpperLimit, ...] = ()
-    readings: dict[str, dict[str, str]] = {}
-    milestones: dict[str, str] = {}
-    study: dict[str, str] = {}
+    readings: dict[str, dict[str, str]] = Field(default_factory=dict)
+    milestones: dict[str, str] = Field(default_factory=dict)
+    study: dict[str, str] = Field(default_factory=dict)
     server: Server | None = None
     decimal_comma: bool = False
     security_labels: Labels = Labels()
     write: Writing = Writing()
-
-    model_config = {**Model.model_config, "alias_generator": None}
 
 
 class Site(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,7 +95,9 @@ def load_site(path: FilePath | None, concepts: Concepts) -> Site:
     file = validate(SiteFile, document)
     findings: list[Finding] = []
     if times.zone(file.time_zone) is None:
-        findings.append(_finding(document, ("time_zone",), f'"{file.time_zone}" is no IANA time zone', "write one such as Europe/Berlin"))
+        findings.append(
+            _finding(document, ("time_zone",), f'"{file.time_zone}" is no IANA time zone', "write one such as Europe/Berlin")
+        )
     limits = _upper_limits(file.upper_limits, concepts, document, findings)
     try:
         concepts = concepts.with_site(file.codes, file.complete)
@@ -108,7 +106,9 @@ def load_site(path: FilePath | None, concepts: Concepts) -> Site:
     if findings:
         raise AuthoringError(findings[0].why, findings=findings)
     sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-    return Site(file=file, concepts=concepts, upper_limits=limits, code_units=_unit_keys(file.units), sha256=sha256, document=document)
+    return Site(
+        file=file, concepts=concepts, upper_limits=limits, code_units=_unit_keys(file.units), sha256=sha256, document=document
+    )
 
 
 def _finding(document: Document, path: Sequence[str | int], why: str, fix: str) -> Finding:
@@ -130,13 +130,34 @@ def _upper_limits(
     for index, row in enumerate(rows):
         analyte = concepts.analytes.get(row.analyte)
         if analyte is None:
-            findings.append(_finding(document, ("upper_limits", index, "analyte"), f'no analyte is named "{row.analyte}"', near(row.analyte, concepts.analytes)))
+            findings.append(
+                _finding(
+                    document,
+                    ("upper_limits", index, "analyte"),
+                    f'no analyte is named "{row.analyte}"',
+                    near(row.analyte, concepts.analytes),
+                )
+            )
             continue
         amount = units.parse_amount(row.limit, analyte)
         if not isinstance(amount, Fraction):
-            findings.append(_finding(document, ("upper_limits", index, "limit"), f'"{row.limit}" is no amount of {row.analyte}', f"write a number and a unit, as 34 {analyte.canonical}"))
+            findings.append(
+                _finding(
+                    document,
+                    ("upper_limits", index, "limit"),
+                    f'"{row.limit}" is no amount of {row.analyte}',
+                    f"write a number and a unit, as 34 {analyte.canonical}",
+                )
+            )
         elif analyte.believed is not None and amount not in analyte.believed:
-            findings.append(_finding(document, ("upper_limits", index, "limit"), f'"{row.limit}" lies outside what is believed of {row.analyte}', "check the number and its unit"))
+            findings.append(
+                _finding(
+                    document,
+                    ("upper_limits", index, "limit"),
+                    f'"{row.limit}" lies outside what is believed of {row.analyte}',
+                    "check the number and its unit",
+                )
+            )
         else:
             limits.setdefault(row.analyte, []).append((row.sex, Interval(amount, amount)))
     return {name: tuple(found) for name, found in limits.items()}
@@ -159,7 +180,7 @@ def decisions(site: Site, protocol: Protocol) -> dict[str, str]:
     return dict(chosen)
 
 
-class AnswerRow(Model):
+class AnswerRow(Plain):
     """One row of an answers file: what somebody said of a criterion, or of one item of its score."""
 
     patient: Text
@@ -177,7 +198,9 @@ def load_answers(path: FilePath, protocol: Protocol, time_zone: str) -> dict[str
     """People's answers by patient id. Raises AuthoringError with all findings (FE0213), each with its line."""
     document = load_document(path)
     if not isinstance(document.data or [], list):
-        raise AuthoringError("the file is not a list of answers", code="FE0213", where=document.place(), fix="write one list item an answer")
+        raise AuthoringError(
+            "the file is not a list of answers", code="FE0213", where=document.place(), fix="write one list item an answer"
+        )
     findings: list[Finding] = []
     found: dict[str, list[Answer]] = {}
     for index, row in enumerate(document.data or []):
@@ -230,4 +253,3 @@ def _row_problem(row: AnswerRow, protocol: Protocol, time_zone: str) -> tuple[st
     if row.expires and times.parse_when(row.expires, time_zone) is None:
         return f'"{row.expires}" is no date', "write a date such as 2025-12-31"
     return None
-

@@ -88,21 +88,27 @@ def parse_when(text: str, time_zone: str = "UTC") -> When | None:
             first = date(int(year), int(month or 1), int(day or 1))
             last = first if day else date(int(year), int(month or 12), monthrange(int(year), int(month or 12))[1])
             return days(first.toordinal(), last.toordinal(), time_zone, text.strip())
-        local = datetime(int(year), int(month), int(day), int(hour), int(minute), min(int(second or 0), 59))
+        local = datetime(int(year), int(month), int(day), int(hour), int(minute), min(int(second or 0), 59), tzinfo=UTC)
         start = _instant(local, offset, time_zone) + (int(fraction.ljust(6, "0")[:6]) if fraction else 0)
     except (ValueError, OverflowError):
         return None
-    width = 60 * _SECOND if second is None else _SECOND if fraction is None else max(1, 10 ** (6 - len(fraction)) if len(fraction) < 6 else 1)
     if second is not None and int(second) > 60:
         return None
+    width = _width(second, fraction)
     return When(day_of(start, time_zone), day_of(start + width - 1, time_zone), start, start + width, text.strip())
+
+
+def _width(second: str | None, fraction: str | None) -> int:
+    """How long the last digit that was written lasts, in microseconds."""
+    if second is None:
+        return 60 * _SECOND
+    return 10 ** max(0, 6 - len(fraction)) if fraction else _SECOND
 
 
 def _instant(local: datetime, offset: str | None, time_zone: str) -> int:
     """Microseconds since the epoch; raises ValueError for an offset that does not exist."""
     if offset is None:
-        aware = local.replace(tzinfo=zone(time_zone))
-        return _micros(aware)
+        return _micros(local.replace(tzinfo=zone(time_zone)))
     shift = 0
     if offset != "Z":
         hours, minutes = int(offset[1:3]), int(offset[4:6])

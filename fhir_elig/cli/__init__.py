@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
-import click
 import typer
 
 from fhir_elig.errors import FhirEligError, UsageError
+
+# What typer raises for a command line that it cannot read; its base has no public name of its own.
+_Misused: type[Exception] = typer.BadParameter.__mro__[1]
 
 app = typer.Typer(
     name="fhir-elig",
@@ -40,12 +43,12 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return code if isinstance(code, int) else 0
     except FhirEligError as error:
         return _say(error)
-    except click.exceptions.Exit as stop:
+    except typer.Exit as stop:
         return stop.exit_code
-    except click.UsageError as error:
+    except _Misused as error:
         return _say(_usage(error))
-    except (click.Abort, KeyboardInterrupt):
-        print("stopped", file=sys.stderr)
+    except (typer.Abort, KeyboardInterrupt):
+        typer.echo("stopped", err=True)
         return 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -54,24 +57,28 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return _say(FhirEligError(error.strerror or "input or output failed", code="FE0701", fix="check the disk and the path"))
     except Exception as error:  # the last guard: its text may hold a patient's data, so only its kind is told
         kind = type(error).__name__
-        trouble = FhirEligError(f"{kind} in {_where(error)}", code="FE0901", fix="please report this with the command that you ran")
+        trouble = FhirEligError(
+            f"{kind} in {_where(error)}", code="FE0901", fix="please report this with the command that you ran"
+        )
         return _say(trouble)
 
 
-def _usage(error: click.UsageError) -> UsageError:
-    command = error.ctx.command_path if error.ctx is not None else "fhir-elig"
-    return UsageError(error.format_message(), where=command, fix=f"see {command} --help")
+def _usage(error: Exception) -> UsageError:
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context is not None else "fhir-elig"
+    why = error.format_message() if hasattr(error, "format_message") else str(error)
+    return UsageError(why, where=command, fix=f"see {command} --help")
 
 
 def _where(error: BaseException) -> str:
     trace = error.__traceback__
     place = "the program"
     while trace is not None:
-        place = f"{os.path.basename(trace.tb_frame.f_code.co_filename)}:{trace.tb_lineno}"
+        place = f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}"
         trace = trace.tb_next
     return place
 
 
 def _say(error: FhirEligError) -> int:
-    print(error.text(), file=sys.stderr)
+    typer.echo(error.text(), err=True)
     return error.exit_code

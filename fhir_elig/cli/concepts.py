@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -20,14 +19,14 @@ def list_concepts(name: Annotated[str, typer.Argument(help="One concept; all if 
     concepts = load_concepts(places.mapping_root())
     if name:
         concept = concepts.concept(name)
-        print(concepts.describe(name))
+        typer.echo(concepts.describe(name))
         for code in sorted(concept.codes):
-            print(f"  {code}")
+            typer.echo(f"  {code}")
         for code in sorted(concept.unverified):
-            print(f"  {code}  (not verified: never decides)")
+            typer.echo(f"  {code}  (not verified: never decides)")
         return 0
     for each in sorted(concepts.by_name):
-        print(f"{each}: {concepts.describe(each)}")
+        typer.echo(f"{each}: {concepts.describe(each)}")
     return 0
 
 
@@ -41,5 +40,5 @@ def check(folder: Annotated[Path | None, typer.Argument(help="A mapping folder; 
     findings = check_concepts(folder or places.mapping_root())
     if findings:
         raise AuthoringError(findings[0].why, findings=findings)
-    print("the concept tables hold", file=sys.stderr)
+    typer.echo("the concept tables hold", err=True)
     return 0

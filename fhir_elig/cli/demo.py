@@ -6,6 +6,8 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
+import typer
+
 from fhir_elig import places
 from fhir_elig._version import __version__
 from fhir_elig.cli.pipeline import Options, Tally, assessments, charts, prepare
@@ -45,6 +47,6 @@ def run_demo(out: Path, color: bool) -> int:
     )
     report.write_text(page, encoding="utf-8")
     most_open = max(found, key=lambda one: (len(one.decisive), one.patient))
-    print(f"report  {report}")
-    print(f"next    fhir-elig explain {most_open.patient.removeprefix('Patient/')}")
+    typer.echo(f"report  {report}")
+    typer.echo(f"next    fhir-elig explain {most_open.patient.removeprefix('Patient/')}")
     return tally.exit_code()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import date
+from datetime import datetime
 from pathlib import Path
 
 import msgspec
@@ -12,7 +12,8 @@ import msgspec
 from fhir_elig import adapters, places, times
 from fhir_elig.assess import assess
 from fhir_elig.concepts import load_concepts
-from fhir_elig.criteria.base import Run, near
+from fhir_elig.criteria.base import near
+from fhir_elig.criteria.context import Run
 from fhir_elig.errors import DataError, FhirEligError, Finding, UsageError
 from fhir_elig.outputs.digest import Failure
 from fhir_elig.protocol import Protocol, load_protocol
@@ -22,7 +23,17 @@ from fhir_elig.sources import Chart
 from fhir_elig.times import When
 from fhir_elig.verdict import Assessment
 
-TYPES = ("Patient", "Observation", "Condition", *MEDICATION_TYPES, "Procedure", "Encounter", "Consent", "QuestionnaireResponse", "Immunization")
+TYPES = (
+    "Patient",
+    "Observation",
+    "Condition",
+    *MEDICATION_TYPES,
+    "Procedure",
+    "Encounter",
+    "Consent",
+    "QuestionnaireResponse",
+    "Immunization",
+)
 IDENTITY, AUTHORISATION, SERVER, PARTIAL = 16, 12, 14, 1
 
 
@@ -89,7 +100,7 @@ def prepare(options: Options) -> Screening:
     site = load_site(options.site, concepts)
     protocol = load_protocol(find_protocol(options.protocol), site.concepts)
     zone = site.file.time_zone
-    as_of = _date(options.as_of or date.today().isoformat(), zone, "--as-of")
+    as_of = _date(options.as_of or datetime.now(times.zone(zone)).date().isoformat(), zone, "--as-of")
     shared, own = _events(options.events, site.file.milestones, protocol, as_of, zone)
     answers = load_answers(options.answers, protocol, zone) if options.answers is not None else {}
     study = site.file.study.get(protocol.id, f"ResearchStudy/{protocol.id}")
@@ -118,7 +129,9 @@ def complete_types(text: str) -> frozenset[str]:
     names = frozenset(name.strip() for name in text.split(",") if name.strip())
     for name in sorted(names - {"all"}):
         if name not in TYPES:
-            raise UsageError(f'"{name}" is no resource type that is read', code="FE0106", where="--complete", fix=near(name, (*TYPES, "all")))
+            raise UsageError(
+                f'"{name}" is no resource type that is read', code="FE0106", where="--complete", fix=near(name, (*TYPES, "all"))
+            )
     return names
 
 
@@ -143,7 +156,12 @@ def _events(
         left, sign, text = event.partition("=")
         name, _, patient = left.partition("@")
         if not sign or name not in known:
-            raise UsageError(f'"{event}" names no milestone of the protocol', code="FE0106", where="--event", fix=f"write NAME=DATE; {near(name, known)}")
+            raise UsageError(
+                f'"{event}" names no milestone of the protocol',
+                code="FE0106",
+                where="--event",
+                fix=f"write NAME=DATE; {near(name, known)}",
+            )
         when = _date(text, zone, "--event")
         if patient:
             own.setdefault(patient.removeprefix("Patient/"), {})[name] = when
@@ -169,7 +187,9 @@ def _from_files(options: Options, screening: Screening, tally: Tally) -> Iterabl
     if source.errors:
         tally.codes.add(PARTIAL)
     if not source.patients:
-        raise DataError("there is no Patient in the data", code="FE0301", where=str(options.data), fix="add the Patient resources")
+        raise DataError(
+            "there is no Patient in the data", code="FE0301", where=str(options.data), fix="add the Patient resources"
+        )
     orphans = tuple(f"FE0303: {reference} names a patient who is not in the data" for reference in source.orphans[:20])
     for chart in source:
         chart.errors = (*chart.errors, *orphans)
@@ -180,7 +200,9 @@ def _from_server(options: Options, screening: Screening) -> Iterable[Chart]:
     from fhir_elig.sources.rest import RestSource
 
     if not options.patients and not options.group:
-        raise UsageError("name the patients", code="FE0105", where="screen --server", fix="add  --patient ID,  --patients FILE  or  --group ID")
+        raise UsageError(
+            "name the patients", code="FE0105", where="screen --server", fix="add  --patient ID,  --patients FILE  or  --group ID"
+        )
     source = RestSource(
         options.server,
         needs=screening.protocol.needs(),

@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(help="Protocols: what is bundled, what one says, the schema of their files.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(
+    help="Protocols: what is bundled, what one says, the schema of their files.", no_args_is_help=True, rich_markup_mode=None
+)
 
 
 @app.command("list")
@@ -21,7 +23,7 @@ def list_protocols() -> int:
     for file in sorted((places.mapping_root() / "protocols").glob("*.yaml")):
         protocol = load_protocol(file, concepts)
         registry = protocol.file.registry.id if protocol.file.registry else ""
-        print(f"{protocol.id}  {protocol.version}  {registry}  {protocol.title}")
+        typer.echo(f"{protocol.id}  {protocol.version}  {registry}  {protocol.title}")
     return 0
 
 
@@ -34,7 +36,7 @@ def show(name: Annotated[str, typer.Argument(help="A bundled protocol's id, or a
     from fhir_elig.outputs.protocol_words import protocol_words
     from fhir_elig.protocol import load_protocol
 
-    print(protocol_words(load_protocol(find_protocol(name), load_concepts(places.mapping_root()))), end="")
+    typer.echo(protocol_words(load_protocol(find_protocol(name), load_concepts(places.mapping_root()))), nl=False)
     return 0
 
 
@@ -43,5 +45,5 @@ def schema() -> int:
     """Print the JSON Schema of protocol files, for completion and checks in an editor."""
     from fhir_elig.protocol import protocol_schema
 
-    print(json.dumps(protocol_schema(), indent=1, ensure_ascii=False))
+    typer.echo(json.dumps(protocol_schema(), indent=1, ensure_ascii=False))
     return 0

@@ -18,21 +18,31 @@ if TYPE_CHECKING:
 
 DEMO_PROTOCOL = "relma-cel-ssc"
 
-ProtocolOption = Annotated[str, typer.Option("--protocol", help="A bundled protocol's id, or a protocol file", metavar="ID_OR_FILE")]
+ProtocolOption = Annotated[
+    str, typer.Option("--protocol", help="A bundled protocol's id, or a protocol file", metavar="ID_OR_FILE")
+]
 DataOption = Annotated[Path | None, typer.Option("--data", help="A file or folder of FHIR JSON or NDJSON, searched recursively")]
-ServerOption = Annotated[str, typer.Option("--server", help="The base address of a FHIR server; its token comes from FHIR_ELIG_TOKEN", metavar="URL")]
+ServerOption = Annotated[
+    str, typer.Option("--server", help="The base address of a FHIR server; its token comes from FHIR_ELIG_TOKEN", metavar="URL")
+]
 PatientOption = Annotated[list[str], typer.Option("--patient", help="A patient's id; may be repeated", metavar="ID")]
 PatientsOption = Annotated[Path | None, typer.Option("--patients", help="A file of patient ids, one a line", metavar="FILE")]
 GroupOption = Annotated[str, typer.Option("--group", help="A FHIR Group whose members are screened", metavar="ID")]
 AsOfOption = Annotated[str, typer.Option("--as-of", help="The date to screen at; today if not given", metavar="DATE")]
-EventOption = Annotated[list[str], typer.Option("--event", help="A milestone's date: NAME=DATE, or NAME@PATIENT=DATE", metavar="NAME=DATE")]
+EventOption = Annotated[
+    list[str], typer.Option("--event", help="A milestone's date: NAME=DATE, or NAME@PATIENT=DATE", metavar="NAME=DATE")
+]
 AnswersOption = Annotated[Path | None, typer.Option("--answers", help="What people said, YAML", metavar="FILE")]
 SiteOption = Annotated[Path | None, typer.Option("--site", help="What is true of this hospital, YAML", metavar="FILE")]
-CompleteOption = Annotated[str, typer.Option("--complete", help="Types that the source holds completely, or all", metavar="TYPE,...")]
+CompleteOption = Annotated[
+    str, typer.Option("--complete", help="Types that the source holds completely, or all", metavar="TYPE,...")
+]
 FormatOption = Annotated[str, typer.Option("--format", help="table, json, ndjson or fhir; table on a terminal, ndjson in a pipe")]
 VersionOption = Annotated[str, typer.Option("--fhir-version", help="R4 or R5, for --format fhir")]
 OutOption = Annotated[Path | None, typer.Option("--out", help="Write the data here instead of to stdout", metavar="PATH")]
-TimeoutOption = Annotated[float, typer.Option("--timeout", help="Total seconds for one patient at a server", min=1.0, metavar="SECONDS")]
+TimeoutOption = Annotated[
+    float, typer.Option("--timeout", help="Total seconds for one patient at a server", min=1.0, metavar="SECONDS")
+]
 FORMATS = ("table", "json", "ndjson", "fhir")
 
 
@@ -91,7 +101,9 @@ def _ids(file: Path | None) -> tuple[str, ...]:
     try:
         lines = file.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError):
-        raise UsageError("the file of patient ids cannot be read", code="FE0214", where=f"--patients {file}", fix="check the path") from None
+        raise UsageError(
+            "the file of patient ids cannot be read", code="FE0214", where=f"--patients {file}", fix="check the path"
+        ) from None
     return tuple(line.strip() for line in lines if line.strip() and not line.startswith("#"))
 
 
@@ -113,10 +125,10 @@ def _counted(found: Iterable[Assessment]) -> Iterable[Assessment]:
     number = 0
     for number, assessment in enumerate(found, 1):
         if shown and number % 25 == 0:
-            print(f"\r{number} patients", end="", file=sys.stderr, flush=True)
+            typer.echo(f"\r{number} patients", err=True, nl=False)
         yield assessment
     if shown and number >= 25:
-        print("\r" + " " * 30 + "\r", end="", file=sys.stderr)
+        typer.echo("\r" + " " * 30 + "\r", err=True, nl=False)
 
 
 def _render(found: list[Assessment], tally: Tally, screening: Screening, chosen: str, fhir_version: str) -> str:
@@ -149,7 +161,13 @@ def _fhir(found: list[Assessment], tally: Tally, screening: Screening, fhir_vers
     recorded = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     base = screening.site.file.canonical_base
     made = [
-        bundle(one, fhir_version="R5" if fhir_version == "R5" else "R4", recorded=recorded, canonical_base=base, study=screening.study)
+        bundle(
+            one,
+            fhir_version="R5" if fhir_version == "R5" else "R4",
+            recorded=recorded,
+            canonical_base=base,
+            study=screening.study,
+        )
         for one in found
     ]
     for failure in tally.failures:
@@ -177,14 +195,24 @@ def _write(text: str, out: Path | None) -> None:
 def _talk(tally: Tally, found: list[Assessment], options: Options) -> None:
     """What was set aside, who was not assessed, and which types nobody vouches for."""
     for finding in tally.findings[:50]:
-        print(f"note {finding.code}: {finding.title()}: {finding.where}: {finding.why}", file=sys.stderr)
+        typer.echo(f"note {finding.code}: {finding.title()}: {finding.where}: {finding.why}", err=True)
     if len(tally.findings) > 50:
-        print(f"note {len(tally.findings) - 50} more were set aside", file=sys.stderr)
+        typer.echo(f"note {len(tally.findings) - 50} more were set aside", err=True)
     for failure in tally.failures:
-        print(f"not assessed {failure.patient}: {failure.why}", file=sys.stderr)
-    waiting = {note for one in found for result in one.walk() if result.reason == "no-record" for note in result.notes if "--complete" in note}
+        typer.echo(f"not assessed {failure.patient}: {failure.why}", err=True)
+    waiting = {
+        note
+        for one in found
+        for result in one.walk()
+        if result.reason == "no-record"
+        for note in result.notes
+        if "--complete" in note
+    }
     if waiting and options.data is not None:
-        print("note: some criteria wait for  --complete  (types that the data hold completely); see the notes of no-record", file=sys.stderr)
+        typer.echo(
+            "note: some criteria wait for  --complete  (types that the data hold completely); see the notes of no-record",
+            err=True,
+        )
 
 
 def explain(
@@ -213,8 +241,8 @@ def explain(
         options = demo_options((name,))
     else:
         options = Options(
-            protocol=protocol, data=data, server=server, patients=(name,), as_of=as_of, events=tuple(event), answers=answers, site=site,
-            complete=complete, timeout=timeout,
+            protocol=protocol, data=data, server=server, patients=(name,), as_of=as_of, events=tuple(event), answers=answers,
+            site=site, complete=complete, timeout=timeout,
         )  # fmt: skip
     tally = Tally()
     screening = prepare(options)
@@ -224,7 +252,7 @@ def explain(
         known = _all_ids(options)
         if known and name not in known:
             raise UsageError(f'no patient is named "{name}"', code="FE0103", where="PATIENT", fix=near(name, known))
-        print(f"not assessed Patient/{name}: {why}", file=sys.stderr)
+        typer.echo(f"not assessed Patient/{name}: {why}", err=True)
         return tally.exit_code() or 1
     if format_ == "table":
         from fhir_elig.outputs.explain import explain as explained
@@ -244,7 +272,9 @@ def _all_ids(options: Options) -> tuple[str, ...]:
     return read_files(options.data).patients
 
 
-def demo(out: Annotated[Path, typer.Option("--out", help="The folder for the report", metavar="FOLDER")] = Path("fhir-elig-demo")) -> int:
+def demo(
+    out: Annotated[Path, typer.Option("--out", help="The folder for the report", metavar="FOLDER")] = Path("fhir-elig-demo"),
+) -> int:
     """Screen the bundled example patients with the bundled protocol: no server, no configuration."""
     from fhir_elig.cli.demo import run_demo
 

@@ -14,7 +14,9 @@ from pydantic import Field, model_validator
 
 from fhir_elig import derive, times
 from fhir_elig.concepts import Concepts
-from fhir_elig.criteria.base import Binder, Context, Kind, Name, Outcome, Path, SpanText, flaw_reason, unknown
+from fhir_elig.criteria.base import Binder, Kind, Name, Path, SpanText
+from fhir_elig.criteria.context import Context
+from fhir_elig.criteria.outcome import Outcome, flaw_reason, unknown
 from fhir_elig.quantity import Interval, compare
 from fhir_elig.record import Answer, Counts, Need
 from fhir_elig.verdict import MET, NOT_MET, UNKNOWN, Evidence, Reason, SetAside, SettledBy
@@ -53,7 +55,11 @@ class Attestation(Kind):
 
     def _hints(self, context: Context) -> tuple[str, ...]:
         wanted = frozenset(self.hints)
-        found = [p.reference for p in context.record.problems if wanted and any(context.concepts.names_of(c)[0] & wanted for c in p.codes)]
+        found = [
+            p.reference
+            for p in context.record.problems
+            if wanted and any(context.concepts.names_of(c)[0] & wanted for c in p.codes)
+        ]
         return (f"see {', '.join(found)}",) if found else ()
 
 
@@ -62,7 +68,7 @@ def answered(criterion: str, context: Context, *, accepts_consent: bool, expires
     usable, aside = _usable(criterion, context, accepts_consent, expires)
     if not usable:
         return unknown(Reason.NEEDS_PERSON, set_aside=aside) if aside else None
-    newest = max((a.on.start for a in usable if a.on is not None))
+    newest = max(a.on.start for a in usable if a.on is not None)
     last = [a for a in usable if a.on is not None and a.on.end > newest]
     evidence = tuple(_evidence(answer) for answer in last)
     if len({answer.value for answer in last}) > 1:
@@ -111,7 +117,9 @@ def _unusable(answer: Answer, context: Context, expires: str | None) -> str:
 
 
 def _evidence(answer: Answer) -> Evidence:
-    said = {True: "yes", False: "no"}.get(answer.value, str(answer.value)) if isinstance(answer.value, bool) else str(answer.value)
+    said = (
+        {True: "yes", False: "no"}.get(answer.value, str(answer.value)) if isinstance(answer.value, bool) else str(answer.value)
+    )
     note = "; ".join(part for part in (f"answered by {answer.by}" if answer.by else "", answer.note) if part)
     return Evidence(answer.reference, answer.version, said, said, "yes", answer.on.text if answer.on else "", note)
 
@@ -149,7 +157,10 @@ class Score(Kind):
         points = derive.score(self.items, self.groups, yes, no)
         verdict = compare(points, Interval(low=Fraction(self.at_least)))
         open_items = [item for item in self.items if item not in yes and item not in no]
-        settled = SettledBy(resource="QuestionnaireResponse", question=f"which of these are present: {', '.join(open_items)}?" if open_items else "")
+        settled = SettledBy(
+            resource="QuestionnaireResponse",
+            question=f"which of these are present: {', '.join(open_items)}?" if open_items else "",
+        )
         evidence = tuple(e for outcome in said.values() if outcome is not None for e in outcome.evidence)
         total = f"{points.low} points" if points.is_point else f"{points.low} to {points.high} points"
         if verdict is UNKNOWN:
@@ -157,4 +168,6 @@ class Score(Kind):
             return unknown(reason, evidence=evidence, settled_by=settled, notes=(total,) if yes or no else ())
         reason = Reason.IN_RANGE if verdict is MET else Reason.OUT_OF_RANGE
         when = tuple(w for outcome in said.values() if outcome is not None for w in outcome.when)
-        return Outcome(verdict=verdict, reason=reason, evidence=evidence, notes=(f"{total}, limit >= {self.at_least}",), when=when)
+        return Outcome(
+            verdict=verdict, reason=reason, evidence=evidence, notes=(f"{total}, limit >= {self.at_least}",), when=when
+        )

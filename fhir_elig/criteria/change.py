@@ -16,9 +16,21 @@ from pydantic import Field, PrivateAttr, model_validator
 
 from fhir_elig import derive, times, units
 from fhir_elig.concepts import Concepts
-from fhir_elig.criteria.base import Binder, Context, Frame, Kind, Model, Name, Outcome, Path, SpanText, Text, Window, near, unknown
+from fhir_elig.criteria.base import Binder, Kind, Model, Name, Path, SpanText, Text, Window, near
+from fhir_elig.criteria.context import Context, Frame
 from fhir_elig.criteria.limits import show
-from fhir_elig.criteria.select import Candidate, Found, evidence_of, gather, interpret, may_be_earliest, may_be_latest, one_verdict, superseded
+from fhir_elig.criteria.outcome import Outcome, unknown
+from fhir_elig.criteria.select import (
+    Candidate,
+    Found,
+    evidence_of,
+    gather,
+    interpret,
+    may_be_earliest,
+    may_be_latest,
+    one_verdict,
+    superseded,
+)
 from fhir_elig.quantity import Analyte, Interval, Quantity, compare, parse_number
 from fhir_elig.record import Need, Result
 from fhir_elig.times import Place, When
@@ -64,7 +76,9 @@ class Change(Kind):
             analyte = binder.concepts.analytes.get(series.analyte)
             if analyte is None:
                 where = (*path, "kinds", index, "analyte")
-                binder.finding(where, "FE0205", f'no analyte is named "{series.analyte}"', near(series.analyte, binder.concepts.analytes))
+                binder.finding(
+                    where, "FE0205", f'no analyte is named "{series.analyte}"', near(series.analyte, binder.concepts.analytes)
+                )
             else:
                 analytes.append(analyte)
         self._analytes = tuple(analytes)
@@ -135,7 +149,9 @@ class Change(Kind):
 
     def _series(self, frame: Frame, context: Context) -> list[Found]:
         """The results in the window by kind: each belongs to the first kind whose analyte reads its unit."""
-        every = [self._gathered(series, analyte, frame, context) for series, analyte in zip(self.kinds, self._analytes, strict=True)]
+        every = [
+            self._gathered(series, analyte, frame, context) for series, analyte in zip(self.kinds, self._analytes, strict=True)
+        ]
         home: dict[int, int] = {}
         for readable in (True, False):  # what no kind can read stays with the first that names its concept
             for index, found in enumerate(every):
@@ -171,7 +187,14 @@ class Change(Kind):
             return []
         criterion = next((name for name, node in context.nodes.items() if node.kind is self), "")
         return [
-            Result(reference=answer.reference, version=answer.version, codes=(), value=Quantity(answer.value), time=answer.on, notes=(answer.by,))
+            Result(
+                reference=answer.reference,
+                version=answer.version,
+                codes=(),
+                value=Quantity(answer.value),
+                time=answer.on,
+                notes=(answer.by,),
+            )
             for answer in context.facts.answers.get(criterion, ())
             if answer.value is not None and not isinstance(answer.value, bool)
         ]
@@ -196,7 +219,11 @@ class Change(Kind):
         span = times.parse_span(self.baseline)
         if new.time is None or span is None:
             return unknown(Reason.IMPRECISE_DATE, evidence=new.evidence)
-        baselines = [c for c in earlier if c.result is not new.result and (c.reading.interval or c.reading.reason is not Reason.UNIT_UNKNOWN)]
+        baselines = [
+            c
+            for c in earlier
+            if c.result is not new.result and (c.reading.interval or c.reading.reason is not Reason.UNIT_UNKNOWN)
+        ]
         usable = [(c, _lies(c.time, new.time, span)) for c in baselines]
         near_enough = [msgspec.structs.replace(c, sure=place is Place.INSIDE) for c, place in usable if place is not Place.BEFORE]
         if not near_enough:
@@ -223,7 +250,9 @@ class Change(Kind):
         assert old.reading.interval is not None and new.reading.interval is not None
         if old.result.method and new.result.method and old.result.method != new.result.method:
             return unknown(Reason.CONFLICTING, evidence=(*old.evidence, *new.evidence), when=when, notes=("different methods",))
-        change = derive.change(old.reading.interval, new.reading.interval, relative=self.relative, decrease=self.direction == "decrease")
+        change = derive.change(
+            old.reading.interval, new.reading.interval, relative=self.relative, decrease=self.direction == "decrease"
+        )
         verdict = compare(change, self._limit)
         reason = {MET: Reason.IN_RANGE, NOT_MET: Reason.OUT_OF_RANGE}.get(verdict, Reason.COMPARATOR)
         return Outcome(verdict=verdict, reason=reason, evidence=self._evidence(old, new, change, analyte), when=when)
@@ -247,4 +276,3 @@ def _lies(when: When | None, new: When, span: times.Span) -> Place:
         return Place.BEFORE  # later than the latest, of its very instant, or too far back: no baseline
     sure = when.before(new) and when.first >= span.shift(new.last, -1)
     return Place.INSIDE if sure else Place.PARTLY
-

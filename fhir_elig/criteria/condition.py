@@ -16,8 +16,10 @@ from pydantic import Field
 
 from fhir_elig import times
 from fhir_elig.concepts import Concepts, Match
-from fhir_elig.criteria.base import Binder, Context, Frame, Kind, Outcome, Path, SpanText, Window, flaw_reason, unknown
+from fhir_elig.criteria.base import Binder, Kind, Path, SpanText, Window
+from fhir_elig.criteria.context import Context, Frame
 from fhir_elig.criteria.derived import qualitative
+from fhir_elig.criteria.outcome import Outcome, flaw_reason, unknown
 from fhir_elig.record import MEDICATION_TYPES, Counts, Fact, Medication, Need, Problem
 from fhir_elig.times import ALWAYS, Place, When
 from fhir_elig.verdict import MET, NOT_MET, Evidence, Reason, SetAside, SettledBy
@@ -71,7 +73,10 @@ class Condition(Kind):
         if self.window is not None:
             frame = self.window.frame(context)
             if frame is None:
-                return unknown(Reason.PENDING_EVENT, settled_by=SettledBy(milestone=self.window.milestone, window=window, question=self.question))
+                return unknown(
+                    Reason.PENDING_EVENT,
+                    settled_by=SettledBy(milestone=self.window.milestone, window=window, question=self.question),
+                )
         outcome = self._survey(frame, context)
         outcome = outcome.plus(provisional=frame is not None and bool(frame.stand_in))
         return outcome.plus(settled_by=outcome.settled_by or settled, recoverable=self.window is not None)
@@ -94,11 +99,22 @@ class Condition(Kind):
         if broken is not None:
             return broken.plus(set_aside=(*broken.set_aside, *aside))
         if frame is not None and frame.open:
-            return unknown(Reason.PENDING_EVENT, set_aside=aside, settled_by=SettledBy(milestone=self.window.milestone if self.window else "", window=frame.text, question=self.question))
+            return unknown(
+                Reason.PENDING_EVENT,
+                set_aside=aside,
+                settled_by=SettledBy(
+                    milestone=self.window.milestone if self.window else "", window=frame.text, question=self.question
+                ),
+            )
         if seen.doubt:
             reason, problem = min(seen.doubt, key=lambda pair: (_ORDER.index(pair[0]), pair[1].reference))
             evidence = tuple(condition_evidence(p, asked, context) for r, p in seen.doubt if r is reason)
-            return unknown(reason, evidence=evidence, set_aside=aside, when=tuple(w for _, p in seen.doubt for w in [when_of(p)] if w is not None))
+            return unknown(
+                reason,
+                evidence=evidence,
+                set_aside=aside,
+                when=tuple(w for _, p in seen.doubt for w in [when_of(p)] if w is not None),
+            )
         hint = self._hinted(frame, context)
         if hint is not None:
             return hint.plus(set_aside=aside)
@@ -108,12 +124,20 @@ class Condition(Kind):
 
     def _sort(self, problem: Problem, asked: frozenset[str], frame: Frame | None, context: Context, seen: Seen) -> None:
         match = context.concepts.match(problem.codes, asked)
-        perhaps = match is not Match.YES and bool(self.perhaps) and context.concepts.match(problem.codes, frozenset(self.perhaps)) is Match.YES
+        perhaps = (
+            match is not Match.YES
+            and bool(self.perhaps)
+            and context.concepts.match(problem.codes, frozenset(self.perhaps)) is Match.YES
+        )
         if problem.counts in (Counts.NO, Counts.NEGATIVE):
             if match is Match.YES or perhaps:
                 seen.aside.append(SetAside(problem.reference, f"verificationStatus {problem.verification or problem.status}"))
             return
-        if self.not_these and match is not Match.YES and context.concepts.match(problem.codes, frozenset(self.not_these)) is Match.YES:
+        if (
+            self.not_these
+            and match is not Match.YES
+            and context.concepts.match(problem.codes, frozenset(self.not_these)) is Match.YES
+        ):
             seen.aside.append(SetAside(problem.reference, "not what is asked for"))
             return
         if match is Match.NO and not perhaps:
@@ -149,12 +173,36 @@ class Condition(Kind):
         evidence = []
         for medication in context.record.medications if self.hint_medications else ():
             given = medication.counts in (Counts.YES, Counts.SHOWN)
-            if given and context.concepts.match(medication.codes, frozenset(self.hint_medications)) is Match.YES and _in_window(medication, frame, context):
-                evidence.append(Evidence(medication.reference, medication.version, medication.text, "", "", medication.start.text if medication.start else "", "hint"))
+            if (
+                given
+                and context.concepts.match(medication.codes, frozenset(self.hint_medications)) is Match.YES
+                and _in_window(medication, frame, context)
+            ):
+                evidence.append(
+                    Evidence(
+                        medication.reference,
+                        medication.version,
+                        medication.text,
+                        "",
+                        "",
+                        medication.start.text if medication.start else "",
+                        "hint",
+                    )
+                )
         for result in context.facts.of(self.hint_results):
             inside = frame is None or context.place(result.time, frame) in (Place.INSIDE, Place.PARTLY)
             if inside and result.counts is Counts.YES and qualitative(result, context) == "positive":
-                evidence.append(Evidence(result.reference, result.version, str(result.value), "positive", "", result.time.text if result.time else "", "hint"))
+                evidence.append(
+                    Evidence(
+                        result.reference,
+                        result.version,
+                        str(result.value),
+                        "positive",
+                        "",
+                        result.time.text if result.time else "",
+                        "hint",
+                    )
+                )
         return unknown(Reason.NEEDS_PERSON, evidence=tuple(evidence)) if evidence else None
 
     def _absent(self, seen: Seen, frame: Frame | None, context: Context) -> Outcome:
@@ -210,8 +258,14 @@ def overlap_of(problem: Problem, frame: Frame, stale: times.Span | None, context
     high_early, high_late = _days(bounds.high_early, frame, context), _days(bounds.high_late, frame, context)
     today = context.as_of.last
     ended = problem.abated
-    unknown_end = ended is ALWAYS or (ended is not None and ended.first == ALWAYS.first) or (ended is None and problem.clinical not in NOW and bool(problem.clinical))
-    first_end, last_end = (began.first, today) if unknown_end else (today, today) if ended is None else (ended.first, min(ended.last, today))
+    unknown_end = (
+        ended is ALWAYS
+        or (ended is not None and ended.first == ALWAYS.first)
+        or (ended is None and problem.clinical not in NOW and bool(problem.clinical))
+    )
+    first_end, last_end = (
+        (began.first, today) if unknown_end else (today, today) if ended is None else (ended.first, min(ended.last, today))
+    )
     if frame.floating and frame.before is not None and ended is not None and not unknown_end:
         day = frame.before.shift(ended.last, 1)
         context.mark(*range(day, day + 4), *range(frame.before.shift(ended.first, 1), frame.before.shift(ended.first, 1) + 4))
@@ -253,7 +307,11 @@ def when_of(problem: Problem) -> When | None:
 def condition_evidence(problem: Problem, asked: frozenset[str], context: Context) -> Evidence:
     matching = [code for code in problem.codes if context.concepts.names_of(code)[0] & asked]
     when = when_of(problem)
-    status = ", ".join(f"{name} {value}" for name, value in (("verificationStatus", problem.verification), ("clinicalStatus", problem.clinical)) if value)
+    status = ", ".join(
+        f"{name} {value}"
+        for name, value in (("verificationStatus", problem.verification), ("clinicalStatus", problem.clinical))
+        if value
+    )
     return Evidence(
         reference=problem.reference,
         version=problem.version,
@@ -268,97 +326,6 @@ def condition_evidence(problem: Problem, asked: frozenset[str], context: Context
 def contact_evidence(contact: tuple[When, Fact], compared: str, window: str) -> Evidence:
     """The contact that carries a claim of absence."""
     when, fact = contact
-    return Evidence(fact.reference, fact.version, "contact", compared, f"none {window}", when.text, "the types were read to the end")
-
-
-class Subtype(Kind):
-    """Which subtype of a disease is recorded: the wanted one, another, or one that leaves it open."""
-
-    repeatable: ClassVar[bool] = False
-
-    wanted: tuple[str, ...] = Field(min_length=1)
-    other: tuple[str, ...] = Field(min_length=1)
-    open: tuple[str, ...] = Field((), description="The disease without its subtype")
-    absence: Absence = Absence.OPEN
-    question: str = ""
-
-    def bind(self, binder: Binder, path: Path) -> None:
-        for key in ("wanted", "other", "open"):
-            binder.concept_set(getattr(self, key), (*path, key))
-
-    def needs(self, concepts: Concepts) -> Iterable[Need]:
-        yield Need("Condition")
-
-    def evaluate(self, context: Context) -> Outcome:
-        groups: dict[str, list[Problem]] = {"wanted": [], "other": [], "open": [], "gap": [], "torn": [], "": []}
-        for problem in context.record.problems:
-            if problem.counts not in (Counts.NO, Counts.NEGATIVE):
-                groups[self._group(problem, context)].append(problem)
-        broken = context.incomplete(("Condition",), frozenset((*self.wanted, *self.other, *self.open)))
-        outcome = broken or self._ladder(groups, context)
-        asked = frozenset((*self.wanted, *self.other, *self.open))
-        evidence = tuple(condition_evidence(p, asked, context) for key in ("wanted", "other", "open", "torn") for p in groups[key])
-        if outcome.reason is Reason.UNMAPPED:
-            evidence = tuple(condition_evidence(p, asked, context) for p in groups["gap"])
-        codes = tuple(sorted(context.concepts.expand(self.wanted)))
-        settled = SettledBy(resource="Condition", codes=codes, question=self.question)
-        return outcome.plus(evidence=evidence, settled_by=settled)
-
-    def _group(self, problem: Problem, context: Context) -> str:
-        held = [
-            key for key in ("wanted", "other", "open") if context.concepts.match(problem.codes, frozenset(getattr(self, key))) is Match.YES
-        ]
-        if held:
-            return "torn" if {"wanted", "other"} <= set(held) else held[0]
-        everything = frozenset((*self.wanted, *self.other, *self.open))
-        return "gap" if context.concepts.match(problem.codes, everything) in (Match.GAP, Match.UNVERIFIED) else ""
-
-    def _ladder(self, groups: dict[str, list[Problem]], context: Context) -> Outcome:
-        sure = {key: [p for p in found if p.counts is Counts.YES and flaw_reason(p) is None] for key, found in groups.items()}
-        unsure = [p for key in ("wanted", "other", "open") for p in groups[key] if p not in sure[key]]
-        flawed = next((reason for p in unsure for reason in [flaw_reason(p)] if reason is not None), None)
-        if flawed is not None or groups["torn"]:
-            return unknown(flawed or Reason.CONFLICTING)
-        if sure["wanted"]:
-            return self._with_wanted(sure, [p for p in groups["other"] if p not in sure["other"]])
-        if sure["other"]:
-            return self._with_other(sure, unsure)
-        if sure["open"]:
-            return unknown(Reason.NEEDS_PERSON)
-        if unsure:
-            return unknown(Reason.UNCONFIRMED)
-        if groups["gap"]:
-            return unknown(Reason.UNMAPPED)
-        if self.absence is Absence.OPEN:
-            return unknown(Reason.NOT_FOUND)
-        entry = context.record.retrieval("Condition")
-        if not entry.complete:
-            return unknown(Reason.NO_RECORD, notes=(f"Condition: {entry.note or 'not complete'}",))
-        return Outcome(verdict=NOT_MET, reason=Reason.ABSENT)
-
-    def _with_wanted(self, sure: dict[str, list[Problem]], unconfirmed: list[Problem]) -> Outcome:
-        when = tuple(w for p in sure["wanted"] for w in [when_of(p)] if w is not None)
-        if any(_may_follow(p, sure["wanted"]) for p in sure["other"]):
-            return unknown(Reason.CONFLICTING, when=when)
-        if any(_may_follow(p, sure["wanted"]) for p in unconfirmed):
-            return unknown(Reason.UNCONFIRMED, when=when)
-        return Outcome(verdict=MET, reason=Reason.PRESENT, when=when)
-
-    def _with_other(self, sure: dict[str, list[Problem]], unsure: list[Problem]) -> Outcome:
-        when = tuple(w for p in sure["other"] for w in [when_of(p)] if w is not None)
-        if unsure:
-            return unknown(Reason.UNCONFIRMED, when=when)
-        if any(_may_follow(p, sure["other"]) for p in sure["open"]):
-            return unknown(Reason.CONFLICTING, when=when)
-        return Outcome(verdict=NOT_MET, reason=Reason.PRESENT, when=when)
-
-
-def _may_follow(problem: Problem, others: list[Problem]) -> bool:
-    """Whether it may be recorded after the first of the others (what has no date may)."""
-    mine = problem.recorded or problem.onset
-    theirs = [p.recorded or p.onset for p in others]
-    if mine is None or any(when is None for when in theirs):
-        return True
-    return not all(when is not None and mine.last <= when.first for when in theirs)
-
-
+    return Evidence(
+        fact.reference, fact.version, "contact", compared, f"none {window}", when.text, "the types were read to the end"
+    )

@@ -10,7 +10,9 @@ from pydantic import Field
 
 from fhir_elig import derive, times
 from fhir_elig.concepts import SYSTEMIC_ROUTES, folded
-from fhir_elig.criteria.base import Context, Frame, Model, Name, Text, flaw_reason
+from fhir_elig.criteria.base import Model, Name, Text
+from fhir_elig.criteria.context import Context, Frame
+from fhir_elig.criteria.outcome import flaw_reason
 from fhir_elig.quantity import Interval, compare, fraction
 from fhir_elig.record import Counts, Dose, Medication, Strength
 from fhir_elig.times import FIRST_DAY, Span, Unit
@@ -19,7 +21,13 @@ from fhir_elig.verdict import MET, NOT_MET, Evidence
 Span_ = tuple[int, int]
 Days = list[Span_]  # closed intervals of calendar days, sorted and apart
 
-_MILLIGRAMS = {"mg": Fraction(1), "milligram": Fraction(1), "g": Fraction(1000), "ug": Fraction(1, 1000), "mcg": Fraction(1, 1000)}
+_MILLIGRAMS = {
+    "mg": Fraction(1),
+    "milligram": Fraction(1),
+    "g": Fraction(1000),
+    "ug": Fraction(1, 1000),
+    "mcg": Fraction(1, 1000),
+}
 _ATC = "http://www.whocc.no/atc|"
 _STRENGTHS = tuple(Strength)
 
@@ -62,7 +70,9 @@ class Course(msgspec.Struct, kw_only=True):
         return Evidence(m.reference, m.version, m.text or ", ".join(m.codes), spans, "", start, note)
 
 
-def course_of(medication: Medication, agent: Agent, ceiling: Interval | None, weakest: Strength, frame: Frame, context: Context) -> Course:
+def course_of(
+    medication: Medication, agent: Agent, ceiling: Interval | None, weakest: Strength, frame: Frame, context: Context
+) -> Course:
     """The days of one record, up to the end of the window and to `as_of`."""
     course = Course(medication=medication, agent=agent)
     low = frame.bounds.low_late if frame.bounds.low_late is not None and not frame.bounds.exact else FIRST_DAY
@@ -189,7 +199,11 @@ def mask_heavy_days(courses: list[Course], ceiling: Interval) -> list[Course]:
     edges = sorted({edge for c in courses for first, last in c.certain for edge in (first, last + 1)})
     for first, after in zip(edges, edges[1:], strict=False):
         active = [c for c in courses if any(a <= first and after - 1 <= b for a, b in c.certain)]
-        if len(active) > 1 and compare(Interval(high=_heaviest(active)), ceiling) is not MET and _over(_heaviest(active), ceiling):
+        if (
+            len(active) > 1
+            and compare(Interval(high=_heaviest(active)), ceiling) is not MET
+            and _over(_heaviest(active), ceiling)
+        ):
             for course in active:
                 course.certain = subtract(course.certain, [(first, after - 1)])
                 course.possible = union((*course.possible, (first, after - 1)))
@@ -232,7 +246,10 @@ def subtract(days: Days, other: Days) -> Days:
     left = list(days)
     for first, last in other:
         left = [
-            piece for a, b in left for piece in (((a, min(b, first - 1)), (max(a, last + 1), b)) if a <= last and b >= first else ((a, b),)) if piece[0] <= piece[1]
+            piece
+            for a, b in left
+            for piece in (((a, min(b, first - 1)), (max(a, last + 1), b)) if a <= last and b >= first else ((a, b),))
+            if piece[0] <= piece[1]
         ]
     return left
 
@@ -250,7 +267,19 @@ def bridge(days: Days, gap: Span | None) -> list[Days]:
 
 
 # The fewest and most days that n calendar months hold, wherever they begin.
-_MONTHS = {1: (28, 31), 2: (59, 62), 3: (89, 92), 4: (120, 123), 5: (150, 153), 6: (181, 184), 7: (212, 215), 8: (242, 245), 9: (273, 276), 10: (303, 306), 11: (334, 337)}
+_MONTHS = {
+    1: (28, 31),
+    2: (59, 62),
+    3: (89, 92),
+    4: (120, 123),
+    5: (150, 153),
+    6: (181, 184),
+    7: (212, 215),
+    8: (242, 245),
+    9: (273, 276),
+    10: (303, 306),
+    11: (334, 337),
+}
 
 
 def span_days(span: Span) -> tuple[int, int]:
@@ -272,5 +301,3 @@ def span_days(span: Span) -> tuple[int, int]:
 
 def _clip(days: Days, low: int, high: int) -> Days:
     return [(max(a, low), min(b, high)) for a, b in days if max(a, low) <= min(b, high)]
-
-

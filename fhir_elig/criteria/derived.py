@@ -13,7 +13,8 @@ from pydantic import Field
 
 from fhir_elig import derive, times
 from fhir_elig.concepts import Concepts, folded
-from fhir_elig.criteria.base import Binder, Context, Frame, Model, Path, SpanText, near
+from fhir_elig.criteria.base import Binder, Model, Path, SpanText, near
+from fhir_elig.criteria.context import Context, Frame
 from fhir_elig.criteria.limits import limit_of_normal, show
 from fhir_elig.criteria.patient import age_on, sexes_for_ranges
 from fhir_elig.criteria.select import Candidate, Found, evidence_of, gather, hull, interpret
@@ -200,15 +201,25 @@ def _differential(
     for names in _SHARES[formula.analyte]:
         shares = [_same_specimen(sources[name], result, context) for name in names]
         if all(shares):
-            read = [[(r, interpret(r, _analyte(sources[name], r, context), context)) for r in found] for name, found in zip(names, shares, strict=True)]
-            evidence = (evidence_of(result, note="leukocytes"), *(evidence_of(r, note=name) for name, rs in zip(names, read, strict=True) for r, _ in rs))
+            read = [
+                [(r, interpret(r, _analyte(sources[name], r, context), context)) for r in found]
+                for name, found in zip(names, shares, strict=True)
+            ]
+            evidence = (
+                evidence_of(result, note="leukocytes"),
+                *(evidence_of(r, note=name) for name, rs in zip(names, read, strict=True) for r, _ in rs),
+            )
             bad = next((x for x in (reading, *(x for rs in read for _, x in rs)) if x.interval is None), None)
             if bad is not None or reading.interval is None:
                 return Candidate(result=result, time=result.time, reading=bad or _SKIP, evidence=evidence)
             intervals = [hull([x.interval for _, x in rs if x.interval is not None]) for rs in read]
             value = derive.share_of_count(reading.interval, *intervals)
             return Candidate(
-                result=result, time=result.time, reading=Reading(interval=value), evidence=evidence, notes=("derived from the differential",)
+                result=result,
+                time=result.time,
+                reading=Reading(interval=value),
+                evidence=evidence,
+                notes=("derived from the differential",),
             )
     return None
 
@@ -283,5 +294,3 @@ def above_own_range(candidate: Candidate, context: Context) -> bool:
     if normal is None or not normal.known or normal.interval.low is None:
         return False
     return compare(candidate.reading.interval, Interval(high=normal.interval.low)) is not MET
-
-

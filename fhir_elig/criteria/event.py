@@ -9,8 +9,10 @@ from pydantic import Field, model_validator
 
 from fhir_elig import times
 from fhir_elig.concepts import Concepts, Match
-from fhir_elig.criteria.base import Binder, Context, Frame, Kind, Name, Outcome, Path, Window, flaw_reason, unknown
+from fhir_elig.criteria.base import Binder, Kind, Name, Path, Window
 from fhir_elig.criteria.condition import Absence, contact_evidence
+from fhir_elig.criteria.context import Context, Frame
+from fhir_elig.criteria.outcome import Outcome, flaw_reason, unknown
 from fhir_elig.record import MEDICATION_TYPES, Counts, Fact, Medication, Need, Strength
 from fhir_elig.times import Place, When
 from fhir_elig.verdict import MET, NOT_MET, UNKNOWN, Evidence, Reason, SetAside, SettledBy
@@ -91,7 +93,14 @@ class EventKind(Kind):
     def _around(self, when: When, name: str) -> Frame:
         before = times.parse_span(self.window.before)
         bounds = times.window_bounds(when, before, times.Span(0, times.Unit.DAY))
-        return Frame(bounds=bounds, text=f"{self.window.before} before the result of {name}", high=when, floating=False, before=before, open=False)
+        return Frame(
+            bounds=bounds,
+            text=f"{self.window.before} before the result of {name}",
+            high=when,
+            floating=False,
+            before=before,
+            open=False,
+        )
 
     def _survey(self, frame: Frame, context: Context, covered: bool = False) -> Outcome:
         present: list[tuple[Fact, When]] = []
@@ -108,7 +117,9 @@ class EventKind(Kind):
             return unknown(Reason.PENDING_EVENT, settled_by=SettledBy(milestone=self.window.milestone, window=frame.text))
         if doubt:
             reason = min((r for r, _ in doubt), key=_ORDER.index)
-            return unknown(reason, evidence=tuple(_evidence(f, _time(f)) for r, f in doubt if r is reason), set_aside=tuple(aside))
+            return unknown(
+                reason, evidence=tuple(_evidence(f, _time(f)) for r, f in doubt if r is reason), set_aside=tuple(aside)
+            )
         if self.absence is Absence.OPEN:
             return unknown(Reason.NOT_FOUND)
         return self._absent(frame, context, covered).plus(set_aside=tuple(aside))
@@ -117,7 +128,12 @@ class EventKind(Kind):
         return (("Procedure",) if self.procedures else ()) + (MEDICATION_TYPES if self.medications else ())
 
     def _sort_procedures(
-        self, frame: Frame, context: Context, present: list[tuple[Fact, When]], doubt: list[tuple[Reason, Fact]], aside: list[SetAside]
+        self,
+        frame: Frame,
+        context: Context,
+        present: list[tuple[Fact, When]],
+        doubt: list[tuple[Reason, Fact]],
+        aside: list[SetAside],
     ) -> None:
         asked = frozenset(self.procedures)
         for event in context.record.events if asked else ():
@@ -169,7 +185,9 @@ class EventKind(Kind):
 
     def _present(self, present: list[tuple[Fact, When]], frame: Frame, context: Context) -> Outcome:
         last = max(when.last for _, when in present)
-        names = {name for fact, _ in present for code in getattr(fact, "codes", ()) for name in context.concepts.names_of(code)[0]}
+        names = {
+            name for fact, _ in present for code in getattr(fact, "codes", ()) for name in context.concepts.names_of(code)[0]
+        }
         distorted = sorted({criterion for concept, found in self.confounds.items() if concept in names for criterion in found})
         clear = ""
         if frame.before is not None and not frame.before.exact:
@@ -247,5 +265,6 @@ def _evidence(fact: Fact, when: When | None) -> Evidence:
     codes: tuple[str, ...] = getattr(fact, "codes", ())
     received = getattr(fact, "text", "") or ", ".join(codes)
     strength = f"; {fact.strength.value}" if isinstance(fact, Medication) else ""
-    return Evidence(fact.reference, fact.version, received, "present", "", when.text if when else "", f"status {fact.status}{strength}")
-
+    return Evidence(
+        fact.reference, fact.version, received, "present", "", when.text if when else "", f"status {fact.status}{strength}"
+    )

@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from fhir_elig import times, units
-from fhir_elig.criteria.base import Binder, Context, Outcome, Path, unknown
+from fhir_elig.criteria.base import Binder, Path
+from fhir_elig.criteria.context import Context
+from fhir_elig.criteria.outcome import Outcome, unknown
 from fhir_elig.criteria.patient import sexes_for_ranges
 from fhir_elig.criteria.select import Candidate
 from fhir_elig.quantity import Analyte, Interval, Quantity, Scale, compare, fraction, parse_number
@@ -27,7 +29,12 @@ if TYPE_CHECKING:
 
 _MULTIPLE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?[x×] ?(ULN|LLN)")
 # The keys of a value's limits: whether it bounds from above, whether it is strict, how it is written.
-SIDES = {"at_least": (False, False, ">="), "more_than": (False, True, ">"), "at_most": (True, False, "<="), "less_than": (True, True, "<")}
+SIDES = {
+    "at_least": (False, False, ">="),
+    "more_than": (False, True, ">"),
+    "at_most": (True, False, "<="),
+    "less_than": (True, True, "<"),
+}
 
 
 class Limit(msgspec.Struct, frozen=True):
@@ -73,11 +80,18 @@ def _parse(text: str, key: str, analyte: Analyte, binder: Binder, path: Path) ->
     amount = units.parse_amount(text, analyte)
     if isinstance(amount, Fraction):
         if analyte.plausible and not any(amount in interval for interval in analyte.plausible):
-            binder.finding(path, "FE0210", f'"{text}" lies outside what is plausible for {analyte.name}', "check the number and its unit")
+            binder.finding(
+                path, "FE0210", f'"{text}" lies outside what is plausible for {analyte.name}', "check the number and its unit"
+            )
         return Limit(upper, strict, sign, amount=amount)
     bare = parse_number(text) is not None
     code, why = ("FE0207", "names no unit") if bare else ("FE0206", f"is no amount of {analyte.name}")
-    binder.finding(path, code, f'"{text}" {why}; {analyte.name} is met in {analyte.canonical} and others', f"write  {text.split()[0]} {analyte.canonical}")
+    binder.finding(
+        path,
+        code,
+        f'"{text}" {why}; {analyte.name} is met in {analyte.canonical} and others',
+        f"write  {text.split()[0]} {analyte.canonical}",
+    )
     return None
 
 
@@ -85,7 +99,9 @@ def _check_order(limits: list[Limit], binder: Binder, path: Path) -> None:
     low = [x.amount for x in limits if not x.upper and x.amount is not None]
     high = [x.amount for x in limits if x.upper and x.amount is not None]
     if low and high and max(low) > min(high):
-        binder.finding(path, "FE0210", "the lower limit lies above the upper one: nobody can meet it", "swap or correct the limits")
+        binder.finding(
+            path, "FE0210", "the lower limit lies above the upper one: nobody can meet it", "swap or correct the limits"
+        )
 
 
 class Normal(msgspec.Struct, frozen=True):
@@ -107,14 +123,22 @@ def judge(candidate: Candidate, limits: Limits, context: Context) -> Outcome:
     verdict = all_of([part.verdict for part in parts])
     decisive = next(part for part in parts if part.verdict is verdict)
     texts = " and ".join(part.notes[0] for part in parts)
-    compared = show(value, analyte.canonical, [part for part in limits.limits])
+    compared = show(value, analyte.canonical, limits.limits)
     first, *rest = candidate.evidence
     evidence: tuple[Evidence, ...] = (
-        msgspec.structs.replace(first, compared=compared, limit=texts, note="; ".join(filter(None, (first.note, *(n for p in parts for n in p.notes[1:]))))),
+        msgspec.structs.replace(
+            first,
+            compared=compared,
+            limit=texts,
+            note="; ".join(filter(None, (first.note, *(n for p in parts for n in p.notes[1:])))),
+        ),
         *rest,
     )
     return decisive.plus(
-        evidence=evidence, notes=(), near_limit=any(p.near_limit for p in parts), set_aside=tuple(s for p in parts for s in p.set_aside)
+        evidence=evidence,
+        notes=(),
+        near_limit=any(p.near_limit for p in parts),
+        set_aside=tuple(s for p in parts for s in p.set_aside),
     )
 
 
@@ -132,10 +156,16 @@ def _judge_one(value: Interval, limit: Limit, candidate: Candidate, analyte: Ana
     verdicts = [compare(value, limit.interval(end)) for end in ends]
     verdict = agree(verdicts) or UNKNOWN
     known_point = len(set(ends)) == 1
-    text = f"{limit.sign} {units.display(ends[0], analyte.canonical)}" if known_point else f"{limit.sign} {_plain(factor)} x {limit.of}"
+    text = (
+        f"{limit.sign} {units.display(ends[0], analyte.canonical)}"
+        if known_point
+        else f"{limit.sign} {_plain(factor)} x {limit.of}"
+    )
     reason = Reason.COMPARATOR if known_point else Reason.CONFLICTING if normal.known else Reason.NO_REFERENCE_RANGE
     notes = (text, normal.note, *_likely(value, limit, factor, analyte, verdict, normal))
-    return _outcome(verdict, reason, any(near(value, end) for end in ends) and known_point, notes).plus(set_aside=normal.set_aside)
+    return _outcome(verdict, reason, any(near(value, end) for end in ends) and known_point, notes).plus(
+        set_aside=normal.set_aside
+    )
 
 
 def _outcome(verdict: Verdict, open_reason: Reason, is_near: bool, notes: tuple[str, ...]) -> Outcome:
@@ -143,7 +173,9 @@ def _outcome(verdict: Verdict, open_reason: Reason, is_near: bool, notes: tuple[
     return Outcome(verdict=verdict, reason=reason, near_limit=is_near, notes=notes)
 
 
-def _likely(value: Interval, limit: Limit, factor: Fraction, analyte: Analyte, verdict: Verdict, normal: Normal) -> tuple[str, ...]:
+def _likely(
+    value: Interval, limit: Limit, factor: Fraction, analyte: Analyte, verdict: Verdict, normal: Normal
+) -> tuple[str, ...]:
     if verdict is not UNKNOWN or normal.known or analyte.usual is None:
         return ()
     usual = [compare(value, limit.interval(end * factor)) for end in (analyte.usual.low, analyte.usual.high) if end is not None]
@@ -164,13 +196,22 @@ def limit_of_normal(which: str, candidate: Candidate, analyte: Analyte, context:
     """The upper (ULN) or lower (LLN) limit of normal of a result; None if nothing at all is known."""
     own = list(_own_limits(which, candidate, analyte, context))
     believable = [(end, sure) for end, sure in own if analyte.believed is None or which == "LLN" or end in analyte.believed]
-    aside = (SetAside(candidate.result.reference, f"its {which} lies outside what is believed"),) if len(believable) < len(own) else ()
+    aside = (
+        (SetAside(candidate.result.reference, f"its {which} lies outside what is believed"),)
+        if len(believable) < len(own)
+        else ()
+    )
     if any(sure for _, sure in believable):
         ends = [end for end, _ in believable]
         return Normal(_span(ends), f"{which} {_limits_text(ends, analyte)} from referenceRange", True, aside)
     site = _site_limits(which, analyte, context)
     if site is not None:
-        return Normal(site, f"{which} {_limits_text([x for x in (site.low, site.high) if x is not None], analyte)} from the site's table", True, aside)
+        return Normal(
+            site,
+            f"{which} {_limits_text([x for x in (site.low, site.high) if x is not None], analyte)} from the site's table",
+            True,
+            aside,
+        )
     if which == "ULN" and analyte.believed is not None:
         return Normal(analyte.believed, "no reference range; decided only if every believable limit agrees", False, aside)
     return None
@@ -219,7 +260,8 @@ def _fits_age(entry: ReferenceRange, candidate: Candidate, context: Context) -> 
     low = None if entry.low_age is None else fraction(entry.low_age)
     high = None if entry.high_age is None else fraction(entry.high_age)
     age = Interval(
-        Fraction(times.completed_years(person.born.last, when.first)), Fraction(times.completed_years(person.born.first, when.last))
+        Fraction(times.completed_years(person.born.last, when.first)),
+        Fraction(times.completed_years(person.born.first, when.last)),
     )
     verdict = compare(age, Interval(low, high))
     return {MET: True, NOT_MET: False}.get(verdict)
@@ -251,4 +293,3 @@ def show(value: Interval, unit: str, limits: Iterable[Limit] = ()) -> str:
     if high is None:
         return f"{'>' if value.low_open else '>='} {low} {unit}".strip()
     return f"{low} to {high} {unit}".strip()
-

@@ -5,14 +5,16 @@ The words `all-of`, `any-of` and `at-least` are those of FHIR R5 EvidenceVariabl
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
 from pydantic import Field, model_validator
 
 from fhir_elig import times, verdict as kleene
-from fhir_elig.criteria.base import Binder, Context, Kind, Name, Outcome, Path, SpanText, unknown
+from fhir_elig.criteria.base import Kind, Path, SpanText
+from fhir_elig.criteria.context import Context
+from fhir_elig.criteria.outcome import Outcome
 from fhir_elig.times import When
 from fhir_elig.verdict import (
     MET,
@@ -36,7 +38,7 @@ def outcome_of(child: Child, context: Context) -> Outcome:
 
 
 def shown(child: Child, outcome: Outcome) -> tuple[CriterionResult, ...]:
-    """What a parent shows of a child: its criterion, or the criteria inside a nameless one; a reference is shown at its own place."""
+    """What a parent shows of a child: its criterion, or the criteria in a nameless one; a reference has its own place."""
     if isinstance(child, str):
         return ()
     return (child.result(outcome),) if child.id else outcome.children
@@ -217,146 +219,4 @@ def skeleton(child: Child) -> tuple[CriterionResult, ...]:
     inner = tuple(result for _, part in child.inner() for result in skeleton(part))
     if not child.id:
         return inner
-    return (
-        CriterionResult(
-            id=child.id, text=child.text, verdict=NOT_APPLICABLE, reason=Reason.NOT_APPLICABLE, criteria=inner
-        ),
-    )
-
-
-class Unless(Guarded):
-    """An exception: where `when` applies, `then` holds in place of the criterion."""
-
-    note: str = Field("", description="Said where no record of the exception was found, and one would change the verdict")
-
-    def settle(self, main: Outcome, context: Context) -> Outcome:
-        guard = strict(outcome_of(self.when, context))
-        other = outcome_of(self.then, context)
-        if guard.verdict is MET:
-            return other.plus(evidence=(*other.evidence, *guard.evidence), notes=(*other.notes, "by exception"))
-        if other.verdict is main.verdict:
-            return main
-        if guard.verdict is UNKNOWN:
-            decided = main if main.verdict is UNKNOWN else other if other.verdict is UNKNOWN else None
-            if decided is not None:
-                return decided
-            return unknown(
-                guard.reason, evidence=main.evidence, set_aside=guard.set_aside, notes=guard.notes, settled_by=guard.settled_by
-            )
-        return main.plus(notes=(*main.notes, self.note)) if self.note else main
-
-
-# Reasons that say: nothing of the kind was recorded.
-_NOTHING = frozenset({Reason.NOT_FOUND, Reason.NO_RECORD, Reason.TOO_OLD, Reason.UNMAPPED})
-
-
-class Weigh(Kind):
-    """Evidence for a state against evidence for its end.
-
-    Only one side found: it decides. Both: the state is over if all evidence for it came before what ended it, else the chart
-    contradicts itself. Neither: unknown.
-    """
-
-    for_: list[Child] = Field(min_length=1)
-    against: list[Child] = Field(min_length=1)
-    question: str = ""
-
-    def parts(self) -> Iterator[tuple[Path, Child]]:
-        for key, children in (("for", self.for_), ("against", self.against)):
-            for index, child in enumerate(children):
-                yield (key, index), child
-
-    def evaluate(self, context: Context) -> Outcome:
-        ended = [outcome_of(child, context) for child in self.against]
-        lasting = [outcome_of(child, context) for child in self.for_]
-        over = [o for o in ended if o.verdict is MET]
-        going = [o for o in lasting if o.verdict is MET]
-        doubt = _doubt(lasting if over and not going else ended if going and not over else (*lasting, *ended))
-        if over and going:
-            return self._both(over, going)
-        if over or going:
-            decisive = over or going
-            if doubt is not None and not (over and _all_before(doubt.when, over)):
-                return doubt
-            verdict = NOT_MET if over else MET
-            evidence = tuple(e for o in decisive for e in o.evidence)
-            return Outcome(verdict=verdict, reason=Reason.PRESENT, evidence=evidence, when=tuple(w for o in decisive for w in o.when))
-        return doubt or unknown(Reason.NOT_FOUND, settled_by=lasting[0].settled_by, notes=(self.question,) if self.question else ())
-
-    def _both(self, over: list[Outcome], going: list[Outcome]) -> Outcome:
-        evidence = tuple(e for o in (*over, *going) for e in o.evidence)
-        if all(_all_before(o.when, over) for o in going):
-            return Outcome(verdict=NOT_MET, reason=Reason.PRESENT, evidence=evidence, when=tuple(w for o in over for w in o.when))
-        return unknown(Reason.CONFLICTING, evidence=evidence)
-
-
-def _doubt(outcomes: Iterable[Outcome]) -> Outcome | None:
-    """The first that may be evidence: found, but not confirmed, not readable, not dated."""
-    return next((o for o in outcomes if o.verdict is UNKNOWN and o.reason not in _NOTHING), None)
-
-
-def _all_before(used: tuple[When, ...], over: list[Outcome]) -> bool:
-    """Whether all these times surely lie before every time of what ended it; what has no time may lie anywhere."""
-    ends = [when for o in over for when in o.when]
-    return bool(used) and bool(ends) and all(when.before(end) for when in used for end in ends)
-
-
-class Readings(Kind):
-    """Readings of a doubtful text, by name. One is `decided` (with the reason, `because`), or all must agree."""
-
-    options: dict[Name, Child] = Field(min_length=2)
-    decided: Name | None = None
-    because: str = ""
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Readings:
-        if self.decided is not None and self.decided not in self.options:
-            raise ValueError(f'"{self.decided}" is none of the readings {", ".join(self.options)}')
-        if self.decided is not None and not self.because:
-            raise ValueError("a decision on a reading carries its reason: add because")
-        return self
-
-    def parts(self) -> Iterable[tuple[Path, Child]]:
-        return ((("options", name), child) for name, child in self.options.items())
-
-    def bind(self, binder: Binder, path: Path) -> None:
-        return None
-
-    def settle(self, decision: str | None, context: Context) -> Outcome:
-        outcomes = {name: outcome_of(child, context) for name, child in self.options.items()}
-        children = _united(tuple(r for name, child in self.options.items() for r in shown(child, outcomes[name])))
-        chosen = decision or self.decided
-        if chosen is not None:
-            return _noted(outcomes[chosen], chosen, outcomes).plus(children=children)
-        strictly = [strict(o) for o in outcomes.values()]
-        agreed = kleene.agree([o.verdict for o in strictly])
-        if agreed is not None and agreed is not UNKNOWN:
-            return next(iter(outcomes.values())).plus(children=children)
-        open_one = next((o for o in strictly if o.verdict is UNKNOWN), None)
-        if open_one is not None:
-            return open_one.plus(children=children)
-        says = ", ".join(f"{name}: {o.verdict.value}" for name, o in outcomes.items())
-        first = strictly[0]
-        return unknown(
-            Reason.AMBIGUOUS_PROTOCOL,
-            evidence=tuple(dict.fromkeys(e for o in strictly for e in o.evidence)),
-            set_aside=first.set_aside,
-            notes=(f"the readings differ ({says})",),
-            children=children,
-        )
-
-    def evaluate(self, context: Context) -> Outcome:
-        return self.settle(None, context)
-
-
-def _noted(outcome: Outcome, chosen: str, outcomes: dict[str, Outcome]) -> Outcome:
-    others = [
-        f"the reading {name} would give {other.verdict.value}"
-        for name, other in outcomes.items()
-        if other.verdict is not outcome.verdict and other.verdict is not UNKNOWN
-    ]
-    return outcome.plus(reading=chosen, notes=(*outcome.notes, *others))
-
-
-def _united(results: tuple[CriterionResult, ...]) -> tuple[CriterionResult, ...]:
-    return tuple({result.id: result for result in results}.values())
+    return (CriterionResult(id=child.id, text=child.text, verdict=NOT_APPLICABLE, reason=Reason.NOT_APPLICABLE, criteria=inner),)

@@ -14,8 +14,10 @@ from pydantic import Field, PrivateAttr
 
 from fhir_elig import times
 from fhir_elig.concepts import Concepts, Match
-from fhir_elig.criteria.base import Binder, Context, Frame, Kind, Outcome, Path, SpanText, Window, flaw_reason, unknown
+from fhir_elig.criteria.base import Binder, Kind, Path, SpanText, Window
+from fhir_elig.criteria.context import Context, Frame
 from fhir_elig.criteria.courses import Agent, Course, Days, bridge, course_of, mask_heavy_days, span_days, subtract, union
+from fhir_elig.criteria.outcome import Outcome, flaw_reason, unknown
 from fhir_elig.quantity import Interval, parse_number
 from fhir_elig.record import MEDICATION_TYPES, Counts, Medication, Need, Strength
 from fhir_elig.verdict import MET, Evidence, Reason, SetAside, SettledBy
@@ -38,7 +40,6 @@ class Method(StrEnum):
     LAST = "last"
 
 
-
 class Exposure(Kind):
     """Treated with any of the agents for `more-than` (or `at-least`) a time, by the days that records cover."""
 
@@ -50,7 +51,9 @@ class Exposure(Kind):
     at_least: SpanText | None = None
     method: Method = Method.UNION
     other_methods: tuple[Method, ...] = Field((), description="Other ways to add up; noted where they would change the verdict")
-    gap: SpanText = Field("0 d", description="Gaps up to this join two stretches into one episode; they are not counted as covered")
+    gap: SpanText = Field(
+        "0 d", description="Gaps up to this join two stretches into one episode; they are not counted as covered"
+    )
     strength: Strength = Strength.ORDERED
     window: Window = Window()
     question: str = ""
@@ -76,7 +79,10 @@ class Exposure(Kind):
 
     def evaluate(self, context: Context) -> Outcome:
         settled = SettledBy(
-            resource="MedicationStatement", codes=tuple(sorted(context.concepts.expand([a.concept for a in self.agents])))[:8], window=self.window.text, question=self.question
+            resource="MedicationStatement",
+            codes=tuple(sorted(context.concepts.expand([a.concept for a in self.agents])))[:8],
+            window=self.window.text,
+            question=self.question,
         )
         frame = self.window.frame(context)
         if frame is None:
@@ -98,7 +104,9 @@ class Exposure(Kind):
             yield from mine if ceiling is None else mask_heavy_days(mine, ceiling)
 
     def _judge(self, courses: list[Course], context: Context) -> Outcome:
-        broken = context.incomplete(("MedicationStatement", "MedicationAdministration"), frozenset(a.concept for a in self.agents))
+        broken = context.incomplete(
+            ("MedicationStatement", "MedicationAdministration"), frozenset(a.concept for a in self.agents)
+        )
         taken = [c for c in courses if c.certain or c.possible]
         not_taken = [c for c in courses if c.denied]
         best = self._best(self.method, taken, not_taken)
@@ -113,14 +121,18 @@ class Exposure(Kind):
             differ = (f"counted otherwise ({', '.join(others)}) it would be unknown",) if others else ()
             return Outcome(verdict=MET, reason=Reason.IN_RANGE, evidence=evidence, notes=(*notes, *differ), when=when)
         if best is Enough.BORDER:
-            return unknown(Reason.IMPRECISE_DATE, evidence=evidence, notes=(*notes, "several stretches that add up to 182 to 184 days"))
+            return unknown(
+                Reason.IMPRECISE_DATE, evidence=evidence, notes=(*notes, "several stretches that add up to 182 to 184 days")
+            )
         return self._too_short(taken, evidence, notes, context)
 
     def _best(self, method: Method, taken: list[Course], not_taken: list[Course]) -> Enough:
         found = [self._enough(method, self._certain(group, not_taken)) for group in self._groups(method, taken)]
         return max(found, default=Enough.NO)
 
-    def _too_short(self, taken: list[Course], evidence: tuple[Evidence, ...], notes: tuple[str, ...], context: Context) -> Outcome:
+    def _too_short(
+        self, taken: list[Course], evidence: tuple[Evidence, ...], notes: tuple[str, ...], context: Context
+    ) -> Outcome:
         """Never `not-met`: therapy elsewhere is not in this chart."""
         broken = context.incomplete(MEDICATION_TYPES, frozenset(a.concept for a in self.agents))
         if broken is not None:

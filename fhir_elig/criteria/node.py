@@ -13,14 +13,18 @@ import msgspec
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from fhir_elig.criteria.attestation import Attestation, Score, answered
-from fhir_elig.criteria.base import Binder, Context, Kind, Model, Name, Outcome, Path
+from fhir_elig.criteria.base import Binder, Kind, Model, Name, Path
 from fhir_elig.criteria.change import Change
-from fhir_elig.criteria.condition import Condition, Subtype
+from fhir_elig.criteria.condition import Condition
+from fhir_elig.criteria.context import Context
 from fhir_elig.criteria.event import EventKind
-from fhir_elig.criteria.logic import AllOf, AnyOf, AppliesIf, AtLeast, Guarded, Not, Readings, Unless, Weigh
+from fhir_elig.criteria.logic import AllOf, AnyOf, AppliesIf, AtLeast, Guarded, Not
 from fhir_elig.criteria.medication import Exposure
 from fhir_elig.criteria.observation import Value
+from fhir_elig.criteria.outcome import Outcome
 from fhir_elig.criteria.patient import Age, Sex
+from fhir_elig.criteria.readings import Readings, Unless, Weigh
+from fhir_elig.criteria.subtype import Subtype
 from fhir_elig.verdict import NOT_MET, UNKNOWN, CriterionResult, SettledBy
 
 KINDS = (

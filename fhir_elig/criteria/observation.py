@@ -13,8 +13,10 @@ from pydantic import Field, PrivateAttr, model_validator
 from fhir_elig import units
 from fhir_elig.concepts import Concepts
 from fhir_elig.criteria import derived
-from fhir_elig.criteria.base import Binder, Context, Frame, Kind, Model, Outcome, Path, Text, Window, unknown
+from fhir_elig.criteria.base import Binder, Kind, Model, Path, Text, Window
+from fhir_elig.criteria.context import Context, Frame
 from fhir_elig.criteria.limits import Limits, judge
+from fhir_elig.criteria.outcome import Outcome, unknown
 from fhir_elig.criteria.select import (
     Candidate,
     Found,
@@ -61,7 +63,7 @@ class Derivation(Model):
     """A named formula and where its inputs come from; inputs that are not named come from the formula's own concepts."""
 
     formula: str
-    inputs: dict[str, derived.Input] = {}
+    inputs: dict[str, derived.Input] = Field(default_factory=dict)
 
 
 class Value(Kind):
@@ -114,7 +116,9 @@ class Value(Kind):
             analyte = derived.analyte_of(self.derive.formula, binder.concepts)
         self._limits = Limits.bind(self, analyte, binder, path)
         if self.answer is not None and analyte is not None:
-            self._bands = tuple(_band(b, analyte, binder, (*path, "answer")) for b in (self.answer.negative, self.answer.positive))  # type: ignore[assignment]
+            self._bands = tuple(
+                _band(b, analyte, binder, (*path, "answer")) for b in (self.answer.negative, self.answer.positive)
+            )  # type: ignore[assignment]
 
     def needs(self, concepts: Concepts) -> Iterable[Need]:
         names = set(self.concepts)
@@ -124,7 +128,11 @@ class Value(Kind):
         yield Need("Observation", concepts.expand(sorted(names)))
 
     def settled_by(self, concepts: Concepts) -> SettledBy:
-        names = self.concepts or tuple(sorted(derived.concepts_of(self.derive.formula, self.derive.inputs))) if self.derive else self.concepts
+        names = (
+            self.concepts or tuple(sorted(derived.concepts_of(self.derive.formula, self.derive.inputs)))
+            if self.derive
+            else self.concepts
+        )
         return SettledBy(resource="Observation", codes=tuple(sorted(concepts.expand(names))[:8]), window=self.window.text)
 
     def evaluate(self, context: Context) -> Outcome:
@@ -133,7 +141,9 @@ class Value(Kind):
         if frame is None:
             return unknown(
                 Reason.PENDING_EVENT,
-                settled_by=SettledBy(milestone=self.window.milestone, window=self.window.text, resource="Observation", codes=settled.codes),
+                settled_by=SettledBy(
+                    milestone=self.window.milestone, window=self.window.text, resource="Observation", codes=settled.codes
+                ),
             )
         found = self._find(frame, context)
         broken = context.incomplete(("Observation",), self._reads())
@@ -141,7 +151,9 @@ class Value(Kind):
         if outcome.verdict is UNKNOWN:
             outcome = self._pending(outcome, frame)
         aside = found.aside if broken or not found.candidates else superseded(found, self._taken(found.candidates))
-        notes = outcome.notes if not frame.stand_in else (*outcome.notes, f"{frame.stand_in} stands in for {self.window.milestone}")
+        notes = (
+            outcome.notes if not frame.stand_in else (*outcome.notes, f"{frame.stand_in} stands in for {self.window.milestone}")
+        )
         return outcome.plus(
             set_aside=tuple(dict.fromkeys((*outcome.set_aside, *aside))),
             settled_by=outcome.settled_by or settled,
@@ -201,7 +213,9 @@ class Value(Kind):
         outcomes = [self._judge(candidate, context) for candidate in taken]
         if self.pick in (Pick.LATEST, Pick.EARLIEST):
             return one_verdict(outcomes, taken)
-        unsure = [o if c.sure else o.plus(verdict=UNKNOWN, reason=Reason.IMPRECISE_DATE) for o, c in zip(outcomes, taken, strict=True)]
+        unsure = [
+            o if c.sure else o.plus(verdict=UNKNOWN, reason=Reason.IMPRECISE_DATE) for o, c in zip(outcomes, taken, strict=True)
+        ]
         verdict = (any_of if self.pick is Pick.ANY else all_of)([o.verdict for o in unsure])
         deciding = [o for o in unsure if o.verdict is verdict]
         return deciding[0].plus(
@@ -236,7 +250,7 @@ class Value(Kind):
         interval = candidate.reading.interval
         if interval is not None:
             said = self._by_band(interval, candidate, context)
-        if said is None and candidate.reading.reason not in (None, Reason.NOT_NUMERIC) :
+        if said is None and candidate.reading.reason not in (None, Reason.NOT_NUMERIC):
             return None, candidate.reading.reason
         if said is None:
             return None, Reason.COMPARATOR if interval is not None else Reason.NOT_NUMERIC
@@ -265,7 +279,9 @@ def _band(band: Band | None, analyte: Analyte, binder: Binder, path: Path) -> In
     for key, text in (("low", band.more_than), ("high", band.less_than)):
         amount = units.parse_amount(text, analyte) if text is not None else None
         if isinstance(amount, Reason):
-            binder.finding(path, "FE0206", f'"{text}" is no amount of {analyte.name}', f"write a number and a unit, as 5 {analyte.canonical}")
+            binder.finding(
+                path, "FE0206", f'"{text}" is no amount of {analyte.name}', f"write a number and a unit, as 5 {analyte.canonical}"
+            )
             amount = None
         ends[key] = amount
     return Interval(ends["low"], ends["high"], True, True)

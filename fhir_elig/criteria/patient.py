@@ -10,7 +10,9 @@ from pydantic import Field, model_validator
 
 from fhir_elig import times
 from fhir_elig.concepts import Concepts
-from fhir_elig.criteria.base import Binder, Context, Kind, Name, Outcome, Path, Text, unknown
+from fhir_elig.criteria.base import Binder, Kind, Name, Path, Text
+from fhir_elig.criteria.context import Context
+from fhir_elig.criteria.outcome import Outcome, unknown
 from fhir_elig.quantity import Interval, compare
 from fhir_elig.record import Need, Person
 from fhir_elig.times import When
@@ -68,13 +70,19 @@ class Age(Kind):
             return unknown(Reason.IMPLAUSIBLE, evidence=(self._evidence(person, low, high),), settled_by=settled)
         if milestone.floating:
             born = person.born
-            context.mark(*(times.birthday(day, years) for day in (born.first, born.last) for years in range(max(low, 0), high + 3)))
+            context.mark(
+                *(times.birthday(day, years) for day in (born.first, born.last) for years in range(max(low, 0), high + 3))
+            )
         at_least, at_most = self._years()
         limit = Interval(None if at_least is None else Fraction(at_least), None if at_most is None else Fraction(at_most))
         verdict = compare(Interval(Fraction(low), Fraction(high)), limit)
         reason = {MET: Reason.IN_RANGE, NOT_MET: Reason.OUT_OF_RANGE}.get(verdict, Reason.IMPRECISE_DATE)
         return Outcome(
-            verdict=verdict, reason=reason, evidence=(self._evidence(person, low, high),), settled_by=settled, provisional=bool(milestone.stand_in)
+            verdict=verdict,
+            reason=reason,
+            evidence=(self._evidence(person, low, high),),
+            settled_by=settled,
+            provisional=bool(milestone.stand_in),
         )
 
     def _evidence(self, person: Person, low: int, high: int) -> Evidence:
@@ -108,9 +116,19 @@ class Sex(Kind):
         person = context.record.person
         element, value = first_sex(person, self.by)
         settled = SettledBy(resource="Patient", window="sex")
-        evidence = ()
+        evidence: tuple[Evidence, ...] = ()
         if person is not None and value:
-            evidence = (Evidence(person.reference, person.version, value, value, self.is_, "", f"{element} sex" if element != "gender" else "gender"),)
+            evidence = (
+                Evidence(
+                    person.reference,
+                    person.version,
+                    value,
+                    value,
+                    self.is_,
+                    "",
+                    f"{element} sex" if element != "gender" else "gender",
+                ),
+            )
         if value not in ("female", "male"):
             return unknown(Reason.NOT_FOUND, evidence=evidence, settled_by=settled)
         met = value == self.is_

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable, Sequence
 import msgspec
 
 from fhir_elig import units
-from fhir_elig.criteria.base import Context, Frame, Outcome, flaw_reason, unknown
+from fhir_elig.criteria.context import Context, Frame
+from fhir_elig.criteria.outcome import Outcome, flaw_reason, unknown
 from fhir_elig.quantity import Analyte, Interval, Quantity, Range, Reading
 from fhir_elig.record import Coded, Counts, Result
 from fhir_elig.times import Place, When
@@ -109,7 +110,9 @@ def _sort_in(result: Result, frame: Frame, context: Context, make: Callable[[Res
         if result.absent in RESTRICTED_ABSENCE:
             hidden = Reading(reason=Reason.RESTRICTED)
             found.candidates.append(
-                Candidate(result=result, time=result.time, reading=hidden, evidence=(evidence_of(result),), sure=place is Place.INSIDE)
+                Candidate(
+                    result=result, time=result.time, reading=hidden, evidence=(evidence_of(result),), sure=place is Place.INSIDE
+                )
             )
     else:
         candidate = make(result)
@@ -172,4 +175,3 @@ def hull(intervals: Sequence[Interval]) -> Interval:
     for interval in intervals[1:]:
         whole = whole.hull(interval)
     return whole
-

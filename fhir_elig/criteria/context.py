@@ -1,0 +1,201 @@
+"""The context of one evaluation: a record at a date, its facts arranged, the milestones, what was remembered on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from fhir_elig import times
+from fhir_elig.concepts import Concepts, Match
+from fhir_elig.criteria.outcome import Outcome, unknown
+from fhir_elig.quantity import Interval
+from fhir_elig.record import Answer, Contact, Event, Fact, Problem, Record, Result
+from fhir_elig.times import Bounds, Place, Span, When
+from fhir_elig.verdict import Reason, SetAside, Verdict
+
+if TYPE_CHECKING:
+    from fhir_elig.criteria.node import Node
+
+
+class Milestone(msgspec.Struct, frozen=True):
+    """A milestone's time, if it has one, and whether a stand-in gave it."""
+
+    name: str
+    when: When | None
+    stand_in: str = ""
+    floating: bool = False  # follows as_of
+
+
+class Frame(msgspec.Struct, frozen=True, kw_only=True):
+    """A window around a milestone that has a date."""
+
+    bounds: Bounds
+    text: str
+    high: When  # the milestone itself
+    floating: bool
+    before: Span | None
+    open: bool  # part of it lies after as_of
+    stand_in: str = ""
+    default: bool = False
+
+
+class Run(msgspec.Struct, frozen=True, kw_only=True):
+    """What one run says beside the chart: its date, milestones, decisions on readings, people's answers, the site's limits.
+
+    `milestones` holds events for all patients, `own_milestones` those of one patient. `upper_limits` maps an analyte to
+    (sex, limit in canonical units).
+    """
+
+    as_of: When
+    milestones: Mapping[str, When] = {}
+    own_milestones: Mapping[str, Mapping[str, When]] = {}
+    decisions: Mapping[str, str] = {}
+    answers: Mapping[str, tuple[Answer, ...]] = {}
+    upper_limits: Mapping[str, tuple[tuple[str, Interval], ...]] = {}
+    code_units: Mapping[str, str] = {}
+    study: str = ""
+    time_zone: str = "UTC"
+
+
+class Context:
+    """One evaluation of one record at one date."""
+
+    def __init__(
+        self,
+        record: Record,
+        run: Run,
+        concepts: Concepts,
+        nodes: Mapping[str, Node],
+        stand_ins: Mapping[str, str],
+        facts: Facts | None = None,
+        as_of: When | None = None,
+    ) -> None:
+        self.record = record
+        self.run = run
+        self.concepts = concepts
+        self.nodes = nodes
+        self.stand_ins = stand_ins
+        self.facts = facts or Facts(record, run, concepts)
+        self.as_of = as_of or run.as_of
+        self.memo: dict[str, Outcome] = {}
+        self.marks: set[int] = set()
+        self.probes: list[tuple[Node, Verdict, tuple[int, ...]]] = []
+
+    def at(self, day: int) -> Context:
+        """The same chart on a later day."""
+        as_of = times.days(day, day, self.run.time_zone)
+        return Context(self.record, self.run, self.concepts, self.nodes, self.stand_ins, self.facts, as_of)
+
+    def milestone(self, name: str) -> Milestone:
+        own = self.run.own_milestones.get(self.record.patient, {}).get(name)
+        dated = own or self.run.milestones.get(name)
+        if dated is not None:
+            return Milestone(name, dated)
+        if name == "screening":
+            return Milestone(name, self.as_of, floating=True)
+        other = self.stand_ins.get(name)
+        if other is None:
+            return Milestone(name, None)
+        stand_in = self.milestone(other)
+        return Milestone(name, stand_in.when, other, stand_in.floating)
+
+    def mark(self, *days: int) -> None:
+        """Remember days after `as_of` on which this chart could be seen differently."""
+        today = self.as_of.last
+        self.marks.update(day for day in days if day > today)
+
+    def mark_around(self, when: When) -> None:
+        self.mark(when.first, when.last, when.last + 1)
+
+    def place(self, when: When | None, frame: Frame) -> Place:
+        """Where a time lies against a window. A time after `as_of` lies after it; none at all may lie anywhere up to now."""
+        if when is None:
+            when = self.as_of.until()
+        if when.end > self.as_of.end:
+            self.mark_around(when)
+            if when.start >= self.as_of.end:
+                return Place.AFTER
+        place = frame.bounds.place(when)
+        if frame.floating and frame.before is not None and place is not Place.BEFORE:
+            first = frame.before.shift(when.first, 1)
+            last = frame.before.shift(when.last, 1)
+            self.mark(*range(first, first + 4), *range(last, last + 4))
+        return Place.PARTLY if place is Place.INSIDE and when.last > self.as_of.last else place
+
+    def contact(self, frame: Frame) -> tuple[When, Fact] | None:
+        """The latest dated record inside the window: proof that the chart was kept then."""
+        inside = [pair for pair in self.facts.contacts if self.place(pair[0], frame) is Place.INSIDE]
+        return inside[-1] if inside else None
+
+    def incomplete(self, types: Iterable[str], names: frozenset[str]) -> Outcome | None:
+        """Whether a resource that these concepts are read from may be missing: a lost page, a refusal, a broken resource."""
+        for resource_type in types:
+            entry = self.record.retrieval(resource_type)
+            if entry.broken:
+                reason = Reason.RESTRICTED if entry.note.startswith("refused") else Reason.INCOMPLETE
+                return unknown(reason, notes=(f"{resource_type}: {entry.note}",))
+            for refused in self.record.refused:
+                if refused.type in (resource_type, "") and self._could_be(refused.codes, names):
+                    aside = (SetAside(refused.reference or refused.type, refused.why),)
+                    return unknown(Reason.INCOMPLETE, set_aside=aside)
+        return None
+
+    def _could_be(self, codes: tuple[str, ...] | None, names: frozenset[str]) -> bool:
+        return codes is None or self.concepts.match(codes, names) in (Match.YES, Match.UNVERIFIED)
+
+
+class Facts:
+    """A record's facts, arranged once for all criteria: results by concept, dated contacts, who the patient is."""
+
+    def __init__(self, record: Record, run: Run, concepts: Concepts) -> None:
+        self.results: dict[str, list[Result]] = {}
+        self.doubtful: dict[str, list[Result]] = {}
+        self.mixed: set[str] = set()
+        for result in record.results:
+            self._file(result, concepts)
+        self.contacts: list[tuple[When, Fact]] = sorted(_contacts(record), key=lambda pair: (pair[0].start, pair[1].reference))
+        self.answers: dict[str, list[Answer]] = {}
+        for answer in (*record.answers, *run.answers.get(record.patient, ())):
+            self.answers.setdefault(answer.item, []).append(answer)
+
+    def _file(self, result: Result, concepts: Concepts) -> None:
+        deciding: set[str] = set()
+        doubtful: set[str] = set()
+        for code in result.codes:
+            sure, unsure = concepts.names_of(code)
+            deciding |= sure
+            doubtful |= unsure
+        for name in deciding:
+            self.results.setdefault(name, []).append(result)
+        for name in doubtful - deciding:
+            self.doubtful.setdefault(name, []).append(result)
+        if len({concepts.by_name[name].analyte or name for name in deciding}) > 1:
+            self.mixed.add(result.reference)
+
+    def of(self, names: Iterable[str]) -> list[Result]:
+        """The results of any of these concepts, each once, in the record's order."""
+        lists = [self.results[name] for name in names if name in self.results]
+        if len(lists) < 2:
+            return lists[0] if lists else []
+        unique = {id(result): result for found in lists for result in found}
+        return sorted(unique.values(), key=lambda result: (result.reference, result.version))
+
+
+def _contacts(record: Record) -> Iterable[tuple[When, Fact]]:
+    timed: tuple[Contact | Result | Event, ...] = (*record.contacts, *record.results, *record.events)
+    for fact in timed:
+        if fact.time is not None and fact.counts.value in ("yes", "not-final"):
+            yield fact.time, fact
+    for problem in record.problems:
+        if problem.counts.value in ("yes", "unconfirmed"):
+            for when in _problem_times(problem):
+                yield when, problem
+    for medication in record.medications:
+        if medication.start is not None and medication.counts.value == "yes":
+            yield medication.start, medication
+
+
+def _problem_times(problem: Problem) -> Iterable[When]:
+    return (when for when in (problem.onset, problem.recorded) if when is not None)

@@ -27,8 +27,9 @@ _MISSING = frozenset(("suppressed", "incomplete", "too-costly", "security", "for
 class Loss(msgspec.Struct, frozen=True, kw_only=True):
     """Something that was not read.
 
-    `types` and `patients` say what it can have been, None where that cannot be told; `of_file`: then it was of the types that
-    the file holds. `cut` if what came after it is lost too. `reference` and `codes` are those of a resource that was refused.
+    `types` and `patients` say what it can have been, None where that cannot be told; `of_file`: then it was of the type that
+    the file holds. `cut` if what came after it is lost too. `reference` and `codes` are those of a resource that was refused;
+    `unplaced` if it is sound, and only its patient cannot be told.
     """
 
     where: str
@@ -39,6 +40,7 @@ class Loss(msgspec.Struct, frozen=True, kw_only=True):
     codes: tuple[str, ...] | None = None
     cut: bool = False
     of_file: bool = False
+    unplaced: bool = False
 
 
 class NextPage(msgspec.Struct, frozen=True):
@@ -66,7 +68,7 @@ class Contents:
         self.patients: set[str] = set()
         self.held: set[str] = set()
         self.counts: Counter[str] = Counter()
-        self.read = 0  # resources, the refused ones included
+        self.read = 0  # resources, the refused ones included; a line or a file that is no JSON counts as one
         self.bundles = 0
         self.mentions_patient = False  # a broken document that speaks of a Patient resource
         self.by_line = False  # NDJSON: a file of one type, as a rule
@@ -119,7 +121,7 @@ class Contents:
                 self.held.add(subject[1])
         elif kind in READ_TYPES:
             why = "a Patient without a valid id" if kind == "Patient" else "it names no patient"
-            self.lose(Loss(where=where, why=why, types=frozenset({kind}), reference=_reference(resource)))
+            self.lose(Loss(where=where, why=why, types=frozenset({kind}), reference=_reference(resource), unplaced=True))
         else:
             self.shared.append(resource)
 

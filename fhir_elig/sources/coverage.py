@@ -27,6 +27,7 @@ class Coverage:
         self._notes: dict[str | None, Notes] = {}
         self._refused: dict[str | None, set[Refused]] = {}
         self._vouched: dict[str, set[str]] = {}
+        self._broken: set[str | None] = set()
 
     def add_files(self, files: Sequence[Contents], survivors: Mapping[str, str]) -> None:
         one_each = all(len(file.patients) <= 1 for file in files)
@@ -41,6 +42,8 @@ class Coverage:
         """A loss of these patients; None: of all."""
         kinds = loss.types or {None}
         for owner in owners if owners is not None else [None]:
+            if not loss.unplaced:
+                self._broken.add(owner)
             if loss.reference:
                 refused = self._refused.setdefault(owner, set())
                 refused.update(Refused(loss.reference, kind or "", loss.why, loss.codes) for kind in kinds)
@@ -57,6 +60,10 @@ class Coverage:
             if not voucher.folder or file.name.startswith(voucher.folder + "/"):
                 for patient in file.held:
                     self._vouched.setdefault(survivors.get(patient, patient), set()).update(voucher.types)
+
+    def is_broken(self, patient: str) -> bool:
+        """Whether something could not be read that may have been the patient's."""
+        return bool(self._broken & {patient, None})
 
     def refused(self, patient: str) -> tuple[Refused, ...]:
         found = self._refused.get(patient, set()) | self._refused.get(None, set())

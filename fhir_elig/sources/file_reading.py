@@ -56,8 +56,10 @@ def _give_up(contents: Contents, why: str) -> None:
 
 
 def _types(contents: Contents) -> frozenset[str] | None:
-    """The types that the file holds; None if it tells none."""
-    return frozenset(contents.counts) - {"", "OperationOutcome"} or None
+    """The one type that a bulk export's file holds: its name and every line must say so. None if that cannot be told."""
+    types = frozenset(contents.counts) - {""}
+    named = re.split(r"[^A-Za-z]+", contents.name.rpartition("/")[2])
+    return types if len(types) == 1 and types <= set(named) else None
 
 
 # A document ------------------------------------------------------------------------------------------------------------
@@ -97,6 +99,7 @@ def _starts_with_a_line(data: bytes) -> bool:
 def _lose_document(contents: Contents, data: bytes, why: str) -> None:
     """Nothing of a broken document is used. Names in it only say whom the loss can touch."""
     contents.patients |= _named(data) | {match.decode() for match in _SUBJECT.findall(data)}
+    contents.read += 1
     contents.mentions_patient = b"Patient" in _TYPE.findall(data)
     contents.lose(Loss(where=contents.name, why=why, cut=True))
 
@@ -110,15 +113,14 @@ def _named(data: bytes) -> set[str]:
 
 def _read_lines(stream: IO[bytes], contents: Contents) -> None:
     contents.by_line = True
-    broken = False
     for number, line, ended in _lines(stream):
         where = f"{contents.name}:{number}"
         if line is None:
+            contents.read += 1
             contents.lose(Loss(where=where, why=f"a line of more than {MAX_LINE} bytes", cut=not ended, of_file=True))
-            broken = True
         elif line:
-            broken |= not _read_line(line, where, ended, contents)
-    _settle_types(contents, broken)
+            _read_line(line, where, ended, contents)
+    _settle_types(contents)
 
 
 def _lines(stream: IO[bytes]) -> Iterator[tuple[int, bytes | None, bool]]:
@@ -137,24 +139,23 @@ def _lines(stream: IO[bytes]) -> Iterator[tuple[int, bytes | None, bool]]:
         yield number, text, ended
 
 
-def _read_line(line: bytes, where: str, ended: bool, contents: Contents) -> bool:
-    """Take one line in; False if it is no JSON."""
+def _read_line(line: bytes, where: str, ended: bool, contents: Contents) -> None:
     try:
         parsed = parse(line, limit=MAX_LINE)
     except DataError as error:
         _lose_line(line, where, ended, str(error), contents)
-        return False
+        return
     if b"resourceType" not in line or not contents.take(parsed, where, _LINKED.search(line) is not None):
         contents.lose(Loss(where=where, why="a line that holds no FHIR resource", of_file=True))
-    return True
 
 
 def _lose_line(line: bytes, where: str, ended: bool, why: str, contents: Contents) -> None:
     """A line that is no JSON: whose it was is told only if its bounds are sure and each object on it says so."""
     contents.patients |= _named(line)
     types = frozenset(match.decode() for match in _TYPE.findall(line))
-    contents.counts.update(dict.fromkeys(types, 0))
+    contents.counts.update(dict.fromkeys(types, 0))  # the file is not of one type if a broken line speaks of another
     pieces = _pieces(line) if ended else []
+    contents.read += max(1, len(pieces))
     owners = [patient_of(piece, piece.known, contents.base) for piece in pieces]
     if not pieces or None in owners:
         contents.lose(Loss(where=where, why=why, cut=not ended, of_file=True))
@@ -174,10 +175,10 @@ def _pieces(line: bytes) -> list[Refusal]:
     return found if sure else []
 
 
-def _settle_types(contents: Contents, broken: bool) -> None:
-    """What cannot be told of a lost line, its file tells: it was of the types that the file holds or the line mentions."""
+def _settle_types(contents: Contents) -> None:
+    """What cannot be told of a lost line, its file may tell."""
     types = _types(contents)
-    if types or broken or contents.read:
+    if contents.read:
         contents.losses = [_of_types(loss, types) if loss.of_file else loss for loss in contents.losses]
     elif contents.losses:
         contents.losses = []

@@ -27,8 +27,11 @@ Progress = Callable[[int, int], None]
 
 
 class Tally(msgspec.Struct, frozen=True):
-    """Where the resources went: `read` is the sum of the others. `others` are of patients who were not asked for, `shared` of
-    no patient at all (a Medication, an Organization), `orphans` of patients who are not there."""
+    """Where the resources went: `read` is the sum of the others (a line that is no JSON counts as one).
+
+    `others` are of patients who were not asked for, `shared` of no patient at all (a Medication, an Organization), `orphans` of
+    patients who are not there.
+    """
 
     read: int
     used: int
@@ -83,6 +86,7 @@ class FileSource:
             refused=self._coverage.refused(patient),
             base=self.base,
             identity=bool(self._strangers) or patient in self._links.doubtful,
+            broken=self._coverage.is_broken(patient),
             errors=self._remarks(patient),
         )
 
@@ -174,7 +178,7 @@ def read_files(
         base = bases[0]  # absolute references of an export lead to the server that made it
         files = _read_all(found.files, base, None)
         vouchers = _vouchers(files)
-    if not any(file.read for file in files):
+    if not any(file.resources or file.shared for file in files):
         raise _nothing(found, files)
     _lose_pages(files)
     coverage = Coverage(complete, [finding.where for finding in found.foreign] + [file.name for file in files if file.foreign])

@@ -11,8 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
+from hypothesis import example, given, settings, strategies as st
 
 from fhir_elig.errors import DataError
 from fhir_elig.sources import strict_json
@@ -99,7 +98,9 @@ def test_a_number_out_of_bounds_is_refused_at_once(text: str) -> None:
     ],
 )  # fmt: skip
 def test_type_id_and_codes_are_told_only_if_they_are_certain(resource: str, reference: str, codes: object) -> None:
-    resource = resource.replace("PART", '{"code": {"coding": [{"system": "s", "code": "part"}]}, "valueQuantity": {"value": NaN}}')
+    resource = resource.replace(
+        "PART", '{"code": {"coding": [{"system": "s", "code": "part"}]}, "valueQuantity": {"value": NaN}}'
+    )
     for parsed in (parse(bundle(resource)), parse(resource.encode())):
         assert [(refusal.reference, refusal.codes) for refusal in parsed.refusals] == [(reference, codes)]
 

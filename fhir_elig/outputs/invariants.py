@@ -166,8 +166,8 @@ def component_holds_the_value(resource: Json) -> Iterator[str]:
             yield "obs-7: a value, and a component of the same code"
 
 
-def _codings(item: Json) -> set[tuple[str | None, str | None]]:
-    return {(coding.get("system"), coding.get("code")) for coding in item.get("code", {}).get("coding", ())}
+def _codings(item: Json) -> set[tuple[str | None, str]]:
+    return {(coding.get("system"), coding["code"]) for coding in item.get("code", {}).get("coding", ()) if "code" in coding}
 
 
 def _codes(concept: Json) -> set[str]:

@@ -54,12 +54,9 @@ def condition(**changes: Any) -> Json:
 
 @pytest.mark.parametrize("version", ["R4", "R5"])
 def test_sound_resources_pass(version: FhirVersion) -> None:
-    for resource in (
-        observation(),
-        condition(),
-        subject(version),
-        bundle(ASSESSMENT, fhir_version=version, recorded="2025-09-15T06:00:00Z"),
-    ):
+    parts = observation(component=[{"code": {"coding": [{"display": "another"}]}, "valueString": "x"}])
+    whole = bundle(ASSESSMENT, fhir_version=version, recorded="2025-09-15T06:00:00Z")
+    for resource in (observation(), parts, condition(), subject(version), whole):
         assert check(resource, version) == []
 
 

@@ -110,21 +110,20 @@ class Desk:
     def _read_type(self, kind: str) -> None:
         reader, context, facts = self.readers[kind], self.context, self.facts
         for piece in self.pieces.get(kind, ()):
-            own = True if kind == "Medication" else whose(piece.resource, context)
-            if own is False:
-                self._alarm(piece.reference)
-                continue
             try:
+                own = True if kind == "Medication" else whose(piece.resource, context)
                 if own is None:
                     raise ShapeError("its subject is missing or cannot be resolved")
+                if not own:
+                    self._alarm(piece.reference)
+                    continue
                 head = head_of(piece, context)
                 for fact in list(reader(piece.resource, head, context)):
                     facts[type(fact)].append(fact)
-            except _SHAPES as error:
-                self._refuse(kind, piece.reference, piece.resource, error)
-            else:
                 if Flaw.SUBSETTED in head.flaws:
                     self.partial[kind] = "a resource came cut short (SUBSETTED)"
+            except _SHAPES as error:
+                self._refuse(kind, piece.reference, piece.resource, error)
 
     def _settle_person(self, linked: dict[str, list[tuple[str, str]]]) -> None:
         """Keeps the one Patient that stands: the surviving record, if the patient's own was replaced by it."""

@@ -123,12 +123,8 @@ def links(resource: Resource, base: str | None) -> list[tuple[str, str]]:
 def whose(resource: Resource, context: Context) -> bool | None:
     """Whether it is this patient's; None if it does not say, or says it in a way that cannot be resolved."""
     named = resource.get("subject")
-    if (
-        type(named) is dict
-        and named.get("reference") in context.own
-        and "patient" not in resource
-        and "individual" not in resource
-    ):
+    alone = "patient" not in resource and "individual" not in resource
+    if alone and type(named) is dict and named.get("reference") in context.own:  # the usual case, without parsing
         return True
     subject = subject_of(resource, context.base)
     if subject is None or subject[0] != "Patient":

@@ -156,8 +156,8 @@ def _reason(value: Any) -> str:
 def _value(part: Resource, context: Context) -> tuple[Value | None, str]:
     """value[x] and the reason why it is absent, if an extension of it or of its `_value` says so."""
     names = _VALUE_NAMES.intersection(part)
-    if not names:
-        return None, ""
+    if not names:  # a name that FHIR does not have is still a value that was sent
+        return (Odd("value of no kind of FHIR"), "") if any(name[:5] == "value" for name in part) else (None, "")
     (name, *more) = names
     if more or name[0] == "_":
         return _several(names, part, context)
@@ -173,7 +173,7 @@ def _value(part: Resource, context: Context) -> tuple[Value | None, str]:
 
 
 def _several(names: frozenset[str], part: Resource, context: Context) -> tuple[Value | None, str]:
-    """Of several names: a value and its `_` sibling, which may say that the value is absent; or values that exclude each other."""
+    """Of several names: a value and its `_` sibling, which may say that it is absent; or values that exclude each other."""
     values = {name for name in names if name[0] != "_"}
     reasons = sorted(filter(None, (absent_reason(part[name]) for name in names - values)))
     if reasons:

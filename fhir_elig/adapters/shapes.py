@@ -165,13 +165,8 @@ def plain_codes(value: Any) -> tuple[str, ...]:
 def quantity(value: Any) -> Quantity:
     """A Quantity as sent; a broken part raises, since a unit or comparator that is lost would change its meaning."""
     get = value.get
-    sent, comparator, unit, code, system = (
-        get("value"),
-        get("comparator", ""),
-        get("unit", ""),
-        get("code", ""),
-        get("system", ""),
-    )
+    sent, comparator = get("value"), get("comparator", "")
+    unit, code, system = get("unit", ""), get("code", ""), get("system", "")
     if sent is not None and type(sent) is not int:
         number(sent)
     if type(unit) is str and type(code) is str and type(system) is str and type(comparator) is str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import Enum
 from itertools import combinations
 
@@ -102,19 +102,23 @@ class Memory:
         known = deciding | unverified
         if (known and known <= related) or not self.above.get(code, NONE).isdisjoint(names):
             return _RELATED
-        return _NO if deciding - related or _complete(code, asked) else _UNMAPPED
+        return _NO if deciding - related or self._complete(code, asked) else _UNMAPPED
 
+    def _complete(self, code: str, asked: Sequence[Concept]) -> bool:
+        """Whether the code is a well-formed one of a system in which the set of every concept asked for is complete.
 
-def _complete(code: str, asked: Iterable[Concept]) -> bool:
-    """Whether the code is a well-formed one of a system in which the set of every concept asked for is complete."""
-    uri, _, rest = code.partition("|")
-    return all(uri in concept.complete for concept in asked) and _well_formed(uri, rest)
+        Where the set of a broader concept is complete, so is this one: what is no transfusion is none of red cells.
+        """
+        uri, _, rest = code.partition("|")
+        family = (self.concepts[name] for concept in asked for name in concept.broader)
+        wide = {concept.name for concept in family if uri in concept.complete}
+        return _well_formed(uri, rest) and all(uri in each.complete or not wide.isdisjoint(each.broader) for each in asked)
 
 
 def _well_formed(uri: str, code: str) -> bool:
     """Whether this is one code of the system: a block such as `H60-H95` is none, and must not be read as its first category."""
     shape = shape_of(uri)
-    return shape is not None and shape.fullmatch(code) is not None
+    return bool(code) if shape is None else shape.fullmatch(code) is not None
 
 
 def _rows(concepts: Iterable[Concept]) -> dict[str, Names]:

@@ -30,14 +30,13 @@ _PATHS: dict[str, tuple[tuple[str, str], tuple[str, str]]] = {
     "Observation": (("code", "code"), ("effective", "effective")),
     "Condition": (("code", "code"), ("recordedDate", "recordedDate")),
     "Procedure": (("code", "code"), ("performed", "occurrence")),
-    "Encounter": (("type", "type"), ("period", "actualPeriod")),
     "Immunization": (("vaccineCode", "vaccineCode"), ("occurrence", "occurrence")),
     "MedicationStatement": (("medication", "medication.concept"), ("effective", "effective")),
     "MedicationRequest": (("medication", "medication.concept"), ("authoredOn", "authoredOn")),
     "MedicationDispense": (("medication", "medication.concept"), ("whenHandedOver", "whenHandedOver")),
     "MedicationAdministration": (("medication", "medication.concept"), ("effective", "occurence")),  # R5 spells it so
 }
-_PLAIN_TYPES = ("Patient", "Consent")
+_PLAIN_TYPES = ("Patient", "Consent", "Encounter")
 _WINDOW = re.compile(r"([0-9]+ ?(?:h|d|wk|mo|a)) before screening")
 _UNITS = {"h": "hours", "d": "days", "wk": "weeks", "mo": "months", "a": "years"}
 
@@ -67,6 +66,7 @@ _STATUSES = {
     Status.CANDIDATE: "data-requested",
     Status.ELIGIBLE: "success",
 }
+_FORM = "QuestionnaireResponse"
 _OF_PEOPLE = (Reason.NEEDS_PERSON, Reason.PENDING_EVENT)
 
 
@@ -146,8 +146,8 @@ def _counts(assessment: Assessment) -> str:
 
 
 def _wanted(assessment: Assessment) -> str:
-    found = (assessment.find(name) for name in assessment.decisive)
-    wanted = [result.id for result in found if result is not None and result.reason not in _OF_PEOPLE]
+    found = (result for name in assessment.decisive if (result := assessment.find(name)) and result.reason not in _OF_PEOPLE)
+    wanted = [result.id for result in found if result.settled_by is None or result.settled_by.resource != _FORM]
     return f" Data that would settle it: {', '.join(wanted)}." if wanted else ""
 
 
@@ -217,7 +217,7 @@ def data_requirements(assessment: Assessment, fhir_version: FhirVersion, canonic
 
 def _requirements(asked: SettledBy, assessment: Assessment, fhir_version: FhirVersion, base: str) -> Iterator[Json]:
     for name in re.findall("[A-Z][A-Za-z]+", asked.resource):
-        if name == "QuestionnaireResponse":
+        if name == _FORM:
             protocol = assessment.protocol
             form = f"{base}/Questionnaire/{protocol.id}-attestations|{protocol.version}"
             code = {"system": "urn:ietf:rfc:3986", "code": form}
@@ -225,18 +225,20 @@ def _requirements(asked: SettledBy, assessment: Assessment, fhir_version: FhirVe
         elif name in _PLAIN_TYPES:
             yield {"type": name}
         elif name in _PATHS:
-            yield _of_type(name, asked, assessment, fhir_version)
+            yield from _of_type(name, asked, assessment, fhir_version)
 
 
-def _of_type(name: str, asked: SettledBy, assessment: Assessment, fhir_version: FhirVersion) -> Json:
+def _of_type(name: str, asked: SettledBy, assessment: Assessment, fhir_version: FhirVersion) -> Iterator[Json]:
+    """Nothing where no code is known: a requirement without codes would ask for the whole chart."""
     codes, dates = (paths[fhir_version == "R5"] for paths in _PATHS[name])
     filters = [found for code in asked.codes if (found := read_code(code))]
-    return {
-        "type": name,
-        "profile": [f"http://hl7.org/fhir/StructureDefinition/{name}"],
-        **({"codeFilter": [{"path": codes, "code": filters}]} if filters else {}),
-        **_window(asked.window, dates, assessment),
-    }
+    if filters:
+        yield {
+            "type": name,
+            "profile": [f"http://hl7.org/fhir/StructureDefinition/{name}"],
+            "codeFilter": [{"path": codes, "code": filters}],
+            **_window(asked.window, dates, assessment),
+        }
 
 
 def _window(text: str, path: str, assessment: Assessment) -> Json:

@@ -15,7 +15,7 @@ from fhir_elig.outputs.fhir_json import FhirVersion
 from fhir_elig.outputs.guidance import failures, guidance_response, guidance_status
 from fhir_elig.outputs.provenance import answerers, provenance
 from fhir_elig.outputs.research_subject import bundle, device, not_assessed, research_subject
-from fhir_elig.verdict import Assessment, CriterionResult, Evidence, Reason, Status, Verdict
+from fhir_elig.verdict import Assessment, CriterionResult, Evidence, Reason, SettledBy, Status, Verdict
 
 DATA = Path(__file__).parents[1] / "data" / "assessment.json"
 RECORDED = "2025-09-15T06:00:00Z"
@@ -142,6 +142,12 @@ def test_the_narrative_counts_and_names_what_data_would_settle(assessment: Asses
     assert "6 criteria met, 0 not met, 4 unknown, 1 not applicable" in div
     assert "Data that would settle it: ferritin." in div
     assert "Provisional" in div
+    form = CriterionResult(
+        id="score", verdict=Verdict.UNKNOWN, reason=Reason.NOT_FOUND, settled_by=SettledBy(resource="QuestionnaireResponse")
+    )
+    bare = CriterionResult(id="bare", verdict=Verdict.UNKNOWN, reason=Reason.MODIFIER)
+    told = guidance_response(changed(assessment, decisive=("score", "bare"), criteria=(form, bare)), fhir_version="R4")
+    assert "Data that would settle it: bare." in told["text"]["div"]
     sure = changed(assessment, provisional=False, decisive=("willing", "nobody-knows-it"))
     div = guidance_response(sure, fhir_version="R4")["text"]["div"]
     assert "Data that" not in div and "Provisional" not in div

@@ -1,6 +1,6 @@
 """A second and a third opinion on the R4 output: fhirkit-rs (Rust) and the npm package `fhir` (JavaScript).
 
-The npm package is installed by `make tests/validators/node_modules`; without it (or without node) its test is skipped, but
+`make test` installs the npm package (`npm ci` in tests/validators); without it (or without node) its test is skipped, but
 never where the environment says CI=true.
 """
 
@@ -63,7 +63,7 @@ def fhirkit_says(one: Json) -> list[str]:
 def missing_tools() -> str:
     if shutil.which("node") is None:
         return "node is not installed"
-    return "" if (TOOLS / "node_modules" / "fhir").is_dir() else "run `make tests/validators/node_modules` first"
+    return "" if (TOOLS / "node_modules" / "fhir").is_dir() else "run `make test`, or `npm ci` in tests/validators"
 
 
 @pytest.fixture(scope="module")

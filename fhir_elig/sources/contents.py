@@ -229,10 +229,9 @@ def _rewrite(resource: Any, addresses: dict[str, str]) -> None:
     stack = [resource] if addresses else []
     while stack:
         node = stack.pop()
-        if isinstance(node, dict):
+        if type(node) is dict:
             text = node.get("reference")
-            if isinstance(text, str):
+            if type(text) is str:
                 node["reference"] = addresses.get(text) or addresses.get(text.partition("/_history/")[0]) or text
-            stack.extend(node.values())
-        elif isinstance(node, list):
-            stack.extend(node)
+            node = node.values()
+        stack += [value for value in node if type(value) is dict or type(value) is list]

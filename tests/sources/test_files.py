@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import gzip
 import json
 import os
@@ -633,3 +634,14 @@ def test_progress_is_told_after_each_file(tmp_path: Path) -> None:
     told: list[tuple[int, int]] = []
     read_files(tmp_path, on_progress=lambda done, total: told.append((done, total)))
     assert told == [(1, 3), (2, 3), (3, 3)]
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_reading_leaves_the_collector_as_it_was(tmp_path: Path, enabled: bool) -> None:
+    (gc.enable if enabled else gc.disable)()
+    try:
+        with pytest.raises(DataError):
+            read_files(tmp_path)
+        assert gc.isenabled() == enabled
+    finally:
+        gc.enable()

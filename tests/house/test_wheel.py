@@ -47,7 +47,11 @@ def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_wheel_carries_code_mappings_fixtures_and_licence(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
-    sources = {f"{folder}/{path.relative_to(ROOT / folder)}" for folder in ("mappings", "fixtures") for path in (ROOT / folder).rglob("*")}
+    sources = {
+        f"{folder}/{path.relative_to(ROOT / folder)}"
+        for folder in ("mappings", "fixtures")
+        for path in (ROOT / folder).rglob("*")
+    }
     expected = {f"fhir_elig/_data/{name}" for name in sources if (ROOT / name).is_file()}
     assert expected - names == set()
     assert "fhir_elig/_data/mappings/protocols/relma-cel-ssc.yaml" in names

@@ -206,6 +206,7 @@ class Span(msgspec.Struct, frozen=True):
         return self.count * 3600 * _SECOND
 
 
+@lru_cache(maxsize=1024)
 def parse_span(text: str) -> Span | None:
     match = _SPAN.fullmatch(text.strip())
     return Span(int(match[1]), Unit(match[2])) if match else None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
@@ -102,6 +103,12 @@ def near(word: str, known: Iterable[str]) -> str:
     return f"did you mean {' or '.join(close)}?" if close else f"use one of: {', '.join(names[:12])}"
 
 
+@lru_cache(maxsize=4096)
+def shown_codes(concepts: Concepts, names: tuple[str, ...]) -> tuple[str, ...]:
+    """The first few codes of some concepts: what to look for where a result is missing."""
+    return tuple(sorted(concepts.expand(names))[:8])
+
+
 class Kind(Model):
     """One kind of criterion."""
 
@@ -140,10 +147,18 @@ class Window(Model):
 
     def frame(self, context: Context) -> Frame | None:
         """The window in time; None if its milestone has no date."""
+        key = (self.milestone, self.before, self.after)
+        if key not in context.frames:
+            context.frames[key] = self._frame(context)
+        found = context.frames[key]
+        if found is not None and not found.floating:
+            context.mark_around(found.high)
+        return found
+
+    def _frame(self, context: Context) -> Frame | None:
         milestone = context.milestone(self.milestone)
         if milestone.when is None:
             return None
-        context.mark_around(milestone.when)
         before = None if self.before == "all" else times.parse_span(self.before)
         after = None if self.after == "all" else times.parse_span(self.after)
         bounds = times.window_bounds(milestone.when, before, after)

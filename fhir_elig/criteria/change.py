@@ -16,7 +16,7 @@ from pydantic import Field, PrivateAttr, model_validator
 
 from fhir_elig import derive, times, units
 from fhir_elig.concepts import Concepts
-from fhir_elig.criteria.base import Binder, Kind, Model, Name, Path, SpanText, Text, Window, near
+from fhir_elig.criteria.base import Binder, Kind, Model, Name, Path, SpanText, Text, Window, near, shown_codes
 from fhir_elig.criteria.context import Context, Frame
 from fhir_elig.criteria.limits import show
 from fhir_elig.criteria.outcome import Outcome, unknown
@@ -116,7 +116,7 @@ class Change(Kind):
     def evaluate(self, context: Context) -> Outcome:
         settled = SettledBy(
             resource="Observation",
-            codes=tuple(sorted(context.concepts.expand(sorted(self._names())))[:8]),
+            codes=shown_codes(context.concepts, tuple(sorted(self._names()))),
             window=f"two results, the latest {self.window.text}, the other up to {self.baseline} before it",
         )
         frame = self.window.frame(context)
@@ -205,7 +205,7 @@ class Change(Kind):
         if not latest:
             return None
         earlier = self._earlier(found, analyte, context)
-        outcomes = [self._against(new, earlier, analyte) for new in latest]
+        outcomes = [self._against(new, earlier, analyte, context) for new in latest]
         if any(outcome is None for outcome in outcomes):
             return None
         outcome = one_verdict([o for o in outcomes if o is not None], latest)
@@ -215,7 +215,7 @@ class Change(Kind):
         """All values that may serve as a baseline: those in the window, and older ones."""
         return [*found.candidates, *(self._candidate(result, analyte, context) for result in found.too_old)]
 
-    def _against(self, new: Candidate, earlier: list[Candidate], analyte: Analyte) -> Outcome | None:
+    def _against(self, new: Candidate, earlier: list[Candidate], analyte: Analyte, context: Context) -> Outcome | None:
         span = times.parse_span(self.baseline)
         if new.time is None or span is None:
             return unknown(Reason.IMPRECISE_DATE, evidence=new.evidence)
@@ -228,7 +228,7 @@ class Change(Kind):
         near_enough = [msgspec.structs.replace(c, sure=place is Place.INSIDE) for c, place in usable if place is not Place.BEFORE]
         if not near_enough:
             return None
-        outcomes = {id(c): self._compare(c, new, analyte) for c in near_enough}
+        outcomes = {id(c): self._compare(c, new, analyte, context) for c in near_enough}
         oldest = may_be_earliest(near_enough)
         outcome = one_verdict([outcomes[id(c)] for c in oldest], oldest)
         if outcome.verdict is not NOT_MET:
@@ -241,7 +241,7 @@ class Change(Kind):
         notes = ("from the oldest value no such change, from a later one there is",)
         return unknown(Reason.AMBIGUOUS_PROTOCOL, evidence=(*outcome.evidence, *better.evidence), notes=notes)
 
-    def _compare(self, old: Candidate, new: Candidate, analyte: Analyte) -> Outcome:
+    def _compare(self, old: Candidate, new: Candidate, analyte: Analyte, context: Context) -> Outcome:
         when = tuple(c.time for c in (old, new) if c.time is not None)
         for candidate in (new, old):
             if candidate.reading.interval is None:
@@ -255,9 +255,13 @@ class Change(Kind):
         )
         verdict = compare(change, self._limit)
         reason = {MET: Reason.IN_RANGE, NOT_MET: Reason.OUT_OF_RANGE}.get(verdict, Reason.COMPARATOR)
-        return Outcome(verdict=verdict, reason=reason, evidence=self._evidence(old, new, change, analyte), when=when)
+        return Outcome(verdict=verdict, reason=reason, evidence=self._evidence(old, new, change, analyte, context), when=when)
 
-    def _evidence(self, old: Candidate, new: Candidate, change: Interval, analyte: Analyte) -> tuple[Evidence, ...]:
+    def _evidence(
+        self, old: Candidate, new: Candidate, change: Interval, analyte: Analyte, context: Context
+    ) -> tuple[Evidence, ...]:
+        if context.quiet:
+            return ()
         unit = "%" if self.relative else "" if analyte.unitless else analyte.canonical
         limit = self._limit.low
         shown = units.display(change.low, unit, limit) if change.is_point and change.low is not None else show(change, unit)

@@ -16,7 +16,7 @@ from pydantic import Field
 
 from fhir_elig import times
 from fhir_elig.concepts import Concepts, Match
-from fhir_elig.criteria.base import Binder, Kind, Path, SpanText, Window
+from fhir_elig.criteria.base import Binder, Kind, Path, SpanText, Window, shown_codes
 from fhir_elig.criteria.context import Context, Frame
 from fhir_elig.criteria.derived import qualitative
 from fhir_elig.criteria.outcome import Outcome, flaw_reason, unknown
@@ -67,7 +67,7 @@ class Condition(Kind):
 
     def evaluate(self, context: Context) -> Outcome:
         window = "" if self.window is None else self.window.text
-        codes = tuple(sorted(context.concepts.expand(self.concepts))[:8])
+        codes = shown_codes(context.concepts, self.concepts)
         settled = SettledBy(resource="Condition", codes=codes, window=window, question=self.question)
         frame = None
         if self.window is not None:
@@ -267,8 +267,7 @@ def overlap_of(problem: Problem, frame: Frame, stale: times.Span | None, context
         (began.first, today) if unknown_end else (today, today) if ended is None else (ended.first, min(ended.last, today))
     )
     if frame.floating and frame.before is not None and ended is not None and not unknown_end:
-        day = frame.before.shift(ended.last, 1)
-        context.mark(*range(day, day + 4), *range(frame.before.shift(ended.first, 1), frame.before.shift(ended.first, 1) + 4))
+        context.mark_leaving(ended, frame.before)
     if began.first > min(high_late, today) or last_end < low_early:
         return Overlap.NONE
     if not (began.last <= min(high_early, today) and first_end >= low_late):

@@ -10,9 +10,9 @@ import msgspec
 from fhir_elig import times
 from fhir_elig.concepts import Concepts, Match
 from fhir_elig.criteria.outcome import Outcome, unknown
-from fhir_elig.quantity import Interval
+from fhir_elig.quantity import Interval, Reading
 from fhir_elig.record import Answer, Contact, Event, Fact, Problem, Record, Result
-from fhir_elig.times import Bounds, Place, Span, When
+from fhir_elig.times import Bounds, Place, Span, Unit, When
 from fhir_elig.verdict import Reason, SetAside, Verdict
 
 if TYPE_CHECKING:
@@ -71,6 +71,7 @@ class Context:
         stand_ins: Mapping[str, str],
         facts: Facts | None = None,
         as_of: When | None = None,
+        quiet: bool = False,
     ) -> None:
         self.record = record
         self.run = run
@@ -79,14 +80,16 @@ class Context:
         self.stand_ins = stand_ins
         self.facts = facts or Facts(record, run, concepts)
         self.as_of = as_of or run.as_of
+        self.quiet = quiet  # only the verdicts matter: nothing is written out for people
+        self.frames: dict[tuple[str, str, str], Frame | None] = {}
         self.memo: dict[str, Outcome] = {}
         self.marks: set[int] = set()
         self.probes: list[tuple[Node, Verdict, tuple[int, ...]]] = []
 
     def at(self, day: int) -> Context:
-        """The same chart on a later day."""
+        """The same chart on a later day, for its verdicts alone."""
         as_of = times.days(day, day, self.run.time_zone)
-        return Context(self.record, self.run, self.concepts, self.nodes, self.stand_ins, self.facts, as_of)
+        return Context(self.record, self.run, self.concepts, self.nodes, self.stand_ins, self.facts, as_of, quiet=True)
 
     def milestone(self, name: str) -> Milestone:
         own = self.run.own_milestones.get(self.record.patient, {}).get(name)
@@ -104,10 +107,19 @@ class Context:
     def mark(self, *days: int) -> None:
         """Remember days after `as_of` on which this chart could be seen differently."""
         today = self.as_of.last
-        self.marks.update(day for day in days if day > today)
+        for day in days:
+            if day > today:
+                self.marks.add(day)
 
     def mark_around(self, when: When) -> None:
-        self.mark(when.first, when.last, when.last + 1)
+        if when.last >= self.as_of.last:
+            self.mark(when.first, when.last, when.last + 1)
+
+    def mark_leaving(self, when: When, before: Span) -> None:
+        """The days on which a time falls out of a window that ends on `as_of`; months may be clipped, so a few days of them."""
+        for day in {when.first, when.last}:
+            gone = before.shift(day, 1) + 1
+            self.mark(*range(gone, gone + (1 if before.unit in (Unit.DAY, Unit.WEEK) else 4)))
 
     def place(self, when: When | None, frame: Frame) -> Place:
         """Where a time lies against a window. A time after `as_of` lies after it; none at all may lie anywhere up to now."""
@@ -119,15 +131,18 @@ class Context:
                 return Place.AFTER
         place = frame.bounds.place(when)
         if frame.floating and frame.before is not None and place is not Place.BEFORE:
-            first = frame.before.shift(when.first, 1)
-            last = frame.before.shift(when.last, 1)
-            self.mark(*range(first, first + 4), *range(last, last + 4))
+            self.mark_leaving(when, frame.before)
         return Place.PARTLY if place is Place.INSIDE and when.last > self.as_of.last else place
 
     def contact(self, frame: Frame) -> tuple[When, Fact] | None:
         """The latest dated record inside the window: proof that the chart was kept then."""
-        inside = [pair for pair in self.facts.contacts if self.place(pair[0], frame) is Place.INSIDE]
-        return inside[-1] if inside else None
+        for when, fact in reversed(self.facts.contacts):
+            place = self.place(when, frame)
+            if place is Place.INSIDE:
+                return when, fact
+            if place is Place.BEFORE and when.one_day:
+                return None  # sorted by their beginning: no earlier one can lie inside
+        return None
 
     def incomplete(self, types: Iterable[str], names: frozenset[str]) -> Outcome | None:
         """Whether a resource that these concepts are read from may be missing: a lost page, a refusal, a broken resource."""
@@ -153,6 +168,7 @@ class Facts:
         self.results: dict[str, list[Result]] = {}
         self.doubtful: dict[str, list[Result]] = {}
         self.mixed: set[str] = set()
+        self.readings: dict[tuple[int, str], Reading] = {}
         for result in record.results:
             self._file(result, concepts)
         self.contacts: list[tuple[When, Fact]] = sorted(_contacts(record), key=lambda pair: (pair[0].start, pair[1].reference))

@@ -114,15 +114,18 @@ def _useless(medication: Medication, agent: Agent, weakest: Strength, context: C
 
 def _systemic(medication: Medication, context: Context) -> bool | None:
     """Whether use is systemic: by its route; without one, by an ATC code (a class of systemic products); else not known."""
-    classes = {context.concepts.routes.get(route) for route in medication.routes}
-    if medication.route_text:
-        classes.add(context.concepts.routes.get(folded(medication.route_text)))
-    classes.discard(None)
+    classes = route_classes(medication, context)
     if classes:
         return True if classes <= SYSTEMIC_ROUTES else False if not classes & SYSTEMIC_ROUTES else None
     if medication.routes or medication.route_text:
         return None
     return True if any(code.startswith(_ATC) for code in medication.codes) else None
+
+
+def route_classes(medication: Medication, context: Context) -> set[str]:
+    """The classes of a record's routes; of a record without one, those that its product or ATC code stands for."""
+    stated = [*medication.routes, *((folded(medication.route_text),) if medication.route_text else ())]
+    return {context.concepts.routes[key] for key in stated or medication.codes if key in context.concepts.routes}
 
 
 def _covered(medication: Medication, agent: Agent, high: int, context: Context) -> tuple[Days, Days]:
@@ -142,14 +145,13 @@ def _covered(medication: Medication, agent: Agent, high: int, context: Context) 
 
 
 def _persistence(medication: Medication, agent: Agent, context: Context) -> int:
-    classes = {context.concepts.routes.get(route) for route in medication.routes}
-    classes.add(context.concepts.routes.get(folded(medication.route_text)) if medication.route_text else None)
+    classes = route_classes(medication, context)
     by_route = [p.days for p in agent.persists if p.route in classes and p.route is not None]
     general = [p.days for p in agent.persists if p.route is None]
     if by_route or general:
         return (by_route or general)[0]
     routed = [p.days for p in agent.persists]
-    return min(routed) if routed and classes == {None} else 1
+    return min(routed) if routed and not classes else 1
 
 
 def _dosed(course: Course, certain: Days, possible: Days, ceiling: Interval, context: Context) -> tuple[Days, Days]:

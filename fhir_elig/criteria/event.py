@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from fhir_elig import times
 from fhir_elig.concepts import Concepts, Match
-from fhir_elig.criteria.base import Binder, Kind, Name, Path, Window
+from fhir_elig.criteria.base import Binder, Kind, Name, Path, Window, shown_codes
 from fhir_elig.criteria.condition import Absence, contact_evidence
 from fhir_elig.criteria.context import Context, Frame
 from fhir_elig.criteria.outcome import Outcome, flaw_reason, unknown
@@ -56,7 +56,7 @@ class EventKind(Kind):
             yield Need("Encounter")
 
     def evaluate(self, context: Context) -> Outcome:
-        codes = tuple(sorted(context.concepts.expand((*self.procedures, *self.medications)))[:8])
+        codes = shown_codes(context.concepts, (*self.procedures, *self.medications))
         resource = "Procedure" if self.procedures else "MedicationAdministration"
         settled = SettledBy(resource=resource, codes=codes, window=self.window.text)
         frame = self.window.frame(context)

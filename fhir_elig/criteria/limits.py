@@ -122,6 +122,8 @@ def judge(candidate: Candidate, limits: Limits, context: Context) -> Outcome:
     parts = [_judge_one(value, limit, candidate, analyte, context) for limit in limits.limits]
     verdict = all_of([part.verdict for part in parts])
     decisive = next(part for part in parts if part.verdict is verdict)
+    if context.quiet:
+        return decisive
     texts = " and ".join(part.notes[0] for part in parts)
     compared = show(value, analyte.canonical, limits.limits)
     first, *rest = candidate.evidence
@@ -146,7 +148,7 @@ def _judge_one(value: Interval, limit: Limit, candidate: Candidate, analyte: Ana
     """One limit; `notes` holds the limit in words first, then remarks."""
     if limit.amount is not None:
         verdict = compare(value, limit.interval(limit.amount))
-        text = f"{limit.sign} {units.display(limit.amount, analyte.canonical)}"
+        text = "" if context.quiet else f"{limit.sign} {units.display(limit.amount, analyte.canonical)}"
         return _outcome(verdict, Reason.COMPARATOR, near(value, limit.amount), (text,))
     factor = limit.multiple or Fraction(1)
     normal = limit_of_normal(limit.of, candidate, analyte, context)
@@ -156,6 +158,8 @@ def _judge_one(value: Interval, limit: Limit, candidate: Candidate, analyte: Ana
     verdicts = [compare(value, limit.interval(end)) for end in ends]
     verdict = agree(verdicts) or UNKNOWN
     known_point = len(set(ends)) == 1
+    if context.quiet:
+        return _outcome(verdict, Reason.NO_REFERENCE_RANGE, False, ())
     text = (
         f"{limit.sign} {units.display(ends[0], analyte.canonical)}"
         if known_point
@@ -203,7 +207,9 @@ def limit_of_normal(which: str, candidate: Candidate, analyte: Analyte, context:
     )
     if any(sure for _, sure in believable):
         ends = [end for end, _ in believable]
-        return Normal(_span(ends), f"{which} {_limits_text(ends, analyte)} from referenceRange", True, aside)
+        return Normal(
+            _span(ends), "" if context.quiet else f"{which} {_limits_text(ends, analyte)} from referenceRange", True, aside
+        )
     site = _site_limits(which, analyte, context)
     if site is not None:
         return Normal(

@@ -32,9 +32,11 @@ if TYPE_CHECKING:
 
 def outcome_of(child: Child, context: Context) -> Outcome:
     """The outcome of a node, or of the criterion or definition of that name."""
-    node = context.nodes[child] if isinstance(child, str) else child
-    outcome: Outcome = node.outcome(context)
-    return outcome
+    if not isinstance(child, str):
+        return child.outcome(context)
+    if child not in context.memo:
+        context.memo[child] = context.nodes[child].outcome(context)
+    return context.memo[child]
 
 
 def shown(child: Child, outcome: Outcome) -> tuple[CriterionResult, ...]:

@@ -14,7 +14,7 @@ from pydantic import Field, PrivateAttr
 
 from fhir_elig import times
 from fhir_elig.concepts import Concepts, Match
-from fhir_elig.criteria.base import Binder, Kind, Path, SpanText, Window
+from fhir_elig.criteria.base import Binder, Kind, Path, SpanText, Window, shown_codes
 from fhir_elig.criteria.context import Context, Frame
 from fhir_elig.criteria.courses import Agent, Course, Days, bridge, course_of, mask_heavy_days, span_days, subtract, union
 from fhir_elig.criteria.outcome import Outcome, flaw_reason, unknown
@@ -80,7 +80,7 @@ class Exposure(Kind):
     def evaluate(self, context: Context) -> Outcome:
         settled = SettledBy(
             resource="MedicationStatement",
-            codes=tuple(sorted(context.concepts.expand([a.concept for a in self.agents])))[:8],
+            codes=shown_codes(context.concepts, tuple(a.concept for a in self.agents)),
             window=self.window.text,
             question=self.question,
         )

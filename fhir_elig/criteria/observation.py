@@ -13,7 +13,7 @@ from pydantic import Field, PrivateAttr, model_validator
 from fhir_elig import units
 from fhir_elig.concepts import Concepts
 from fhir_elig.criteria import derived
-from fhir_elig.criteria.base import Binder, Kind, Model, Path, Text, Window
+from fhir_elig.criteria.base import Binder, Kind, Model, Path, Text, Window, shown_codes
 from fhir_elig.criteria.context import Context, Frame
 from fhir_elig.criteria.limits import Limits, judge
 from fhir_elig.criteria.outcome import Outcome, unknown
@@ -133,7 +133,7 @@ class Value(Kind):
             if self.derive
             else self.concepts
         )
-        return SettledBy(resource="Observation", codes=tuple(sorted(concepts.expand(names))[:8]), window=self.window.text)
+        return SettledBy(resource="Observation", codes=shown_codes(concepts, tuple(names)), window=self.window.text)
 
     def evaluate(self, context: Context) -> Outcome:
         frame = self.window.frame(context)

@@ -64,7 +64,8 @@ class Age(Kind):
         if person is None or person.born is None:
             return unknown(Reason.NOT_FOUND, settled_by=settled)
         on = milestone.when
-        context.mark_around(on)
+        if not milestone.floating:
+            context.mark_around(on)
         low, high = age_on(person.born, on)
         if high < 0 or low > OLDEST or person.born.first > context.as_of.last:
             return unknown(Reason.IMPLAUSIBLE, evidence=(self._evidence(person, low, high),), settled_by=settled)

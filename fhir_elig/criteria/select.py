@@ -43,7 +43,15 @@ class Found(msgspec.Struct, kw_only=True):
 
 
 def interpret(result: Result, analyte: Analyte, context: Context) -> Reading:
-    """What a result's value means in the analyte's canonical unit."""
+    """What a result's value means in the analyte's canonical unit; read once for all criteria."""
+    key = (id(result), analyte.name)
+    found = context.facts.readings.get(key)
+    if found is None:
+        found = context.facts.readings[key] = _interpret(result, analyte, context)
+    return found
+
+
+def _interpret(result: Result, analyte: Analyte, context: Context) -> Reading:
     reason = flaw_reason(result)
     if reason is not None:
         return Reading(reason=reason)

@@ -8,7 +8,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from fhir_elig.concepts import Concepts, Match
-from fhir_elig.criteria.base import Binder, Kind, Path
+from fhir_elig.criteria.base import Binder, Kind, Path, shown_codes
 from fhir_elig.criteria.condition import Absence, condition_evidence, when_of
 from fhir_elig.criteria.context import Context
 from fhir_elig.criteria.outcome import Outcome, flaw_reason, unknown
@@ -47,7 +47,7 @@ class Subtype(Kind):
         )
         if outcome.reason is Reason.UNMAPPED:
             evidence = tuple(condition_evidence(p, asked, context) for p in groups["gap"])
-        codes = tuple(sorted(context.concepts.expand(self.wanted)))
+        codes = shown_codes(context.concepts, self.wanted)
         settled = SettledBy(resource="Condition", codes=codes, question=self.question)
         return outcome.plus(evidence=evidence, settled_by=settled)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from decimal import Decimal
 from fractions import Fraction
+from functools import lru_cache
 
 from fhir_elig.quantity import Quantity, Range
 
@@ -70,6 +71,7 @@ def _unit(rest: str) -> str | None:
     return unit
 
 
+@lru_cache(maxsize=8192)
 def display(value: Fraction, unit: str, limit: Fraction | None = None) -> str:
     """The value in decimal with its unit: exact if short, else at least 4 significant digits, on the limit's true side.
 

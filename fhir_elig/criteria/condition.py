@@ -95,7 +95,7 @@ class Condition(Kind):
                 set_aside=aside,
                 when=tuple(w for p in seen.present for w in [when_of(p)] if w is not None),
             )
-        broken = context.incomplete(("Condition",), asked)
+        broken = context.incomplete(("Condition",), asked | frozenset(self.perhaps), self.absence is Absence.CLOSED)
         if broken is not None:
             return broken.plus(set_aside=(*broken.set_aside, *aside))
         if frame is not None and frame.open:

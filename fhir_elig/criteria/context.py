@@ -144,21 +144,27 @@ class Context:
                 return None  # sorted by their beginning: no earlier one can lie inside
         return None
 
-    def incomplete(self, types: Iterable[str], names: frozenset[str]) -> Outcome | None:
-        """Whether a resource that these concepts are read from may be missing: a lost page, a refusal, a broken resource."""
+    def incomplete(self, types: Iterable[str], names: frozenset[str], absence: bool = False) -> Outcome | None:
+        """Whether a resource that these concepts are read from may be missing: a lost page, a refusal, a broken resource.
+
+        Where `absence` is claimed, a refused resource counts too whose codes nobody can tell.
+        """
         for resource_type in types:
             entry = self.record.retrieval(resource_type)
             if entry.broken:
                 reason = Reason.RESTRICTED if entry.note.startswith("refused") else Reason.INCOMPLETE
                 return unknown(reason, notes=(f"{resource_type}: {entry.note}",))
             for refused in self.record.refused:
-                if refused.type in (resource_type, "") and self._could_be(refused.codes, names):
+                if refused.type in (resource_type, "") and self._could_be(refused.codes, names, absence):
                     aside = (SetAside(refused.reference or refused.type, refused.why),)
                     return unknown(Reason.INCOMPLETE, set_aside=aside)
         return None
 
-    def _could_be(self, codes: tuple[str, ...] | None, names: frozenset[str]) -> bool:
-        return codes is None or self.concepts.match(codes, names) in (Match.YES, Match.UNVERIFIED)
+    def _could_be(self, codes: tuple[str, ...] | None, names: frozenset[str], absence: bool) -> bool:
+        if codes is None:
+            return True
+        match = self.concepts.match(codes, names)
+        return match in (Match.YES, Match.UNVERIFIED) or (absence and match is Match.GAP)
 
 
 class Facts:

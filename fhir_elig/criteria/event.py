@@ -110,7 +110,9 @@ class EventKind(Kind):
         self._sort_medications(frame, context, present, doubt)
         if present:
             return self._present(present, frame, context).plus(set_aside=tuple(aside))
-        broken = context.incomplete(self._types(), frozenset((*self.procedures, *self.medications)))
+        broken = context.incomplete(
+            self._types(), frozenset((*self.procedures, *self.medications)), self.absence is Absence.CLOSED
+        )
         if broken is not None:
             return broken
         if frame.open and not covered:

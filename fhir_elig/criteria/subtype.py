@@ -39,7 +39,7 @@ class Subtype(Kind):
         for problem in context.record.problems:
             if problem.counts not in (Counts.NO, Counts.NEGATIVE):
                 groups[self._group(problem, context)].append(problem)
-        broken = context.incomplete(("Condition",), frozenset((*self.wanted, *self.other, *self.open)))
+        broken = context.incomplete(("Condition",), frozenset((*self.wanted, *self.other, *self.open)), True)
         outcome = broken or self._ladder(groups, context)
         asked = frozenset((*self.wanted, *self.other, *self.open))
         evidence = tuple(

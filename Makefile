@@ -52,13 +52,13 @@ $(VENV)/pyvenv.cfg:
 	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "the module venv is missing; on Debian:  apt-get install python3-venv" >&2; exit 1; }
 
 # One environment for both: the development lock holds the runtime lock's packages at the same versions.
-$(VENV)/.runtime: pyproject.toml requirements.lock | $(VENV)/pyvenv.cfg
+$(VENV)/.runtime: pyproject.toml hatch_build.py requirements.lock | $(VENV)/pyvenv.cfg
 	@echo "installing the packages of requirements.lock" >&2
 	@$(PIP) install --require-hashes --requirement requirements.lock
 	@$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
 
-$(VENV)/.dev: pyproject.toml requirements-dev.lock | $(VENV)/pyvenv.cfg
+$(VENV)/.dev: pyproject.toml hatch_build.py requirements-dev.lock | $(VENV)/pyvenv.cfg
 	@echo "installing the packages of requirements-dev.lock" >&2
 	@$(PIP) install --require-hashes --requirement requirements-dev.lock
 	@$(PIP) install --no-deps --no-build-isolation --editable .

@@ -9,9 +9,9 @@ from typing import Any
 import msgspec
 
 from fhir_elig.adapters.drugs import drug_of
-from fhir_elig.adapters.intake import Piece, aliases, head_of, identity_of, newest, whose
+from fhir_elig.adapters.intake import Piece, head_of, identity_of, newest, whose
 from fhir_elig.adapters.kinds import KNOWN_TYPES
-from fhir_elig.adapters.patient import identity_trouble, linked_ids, merge, survivor
+from fhir_elig.adapters.patient import aliases, identity_trouble, linked_ids, merge, successors_of, survivor
 from fhir_elig.adapters.shapes import Context, Drug, Head, Resource, Settings, ShapeError, Tie, concept, items
 from fhir_elig.record import MEDICATION_TYPES, Answer, Contact, Event, Flaw, Medication, Person, Problem, Record, Refused, Result
 from fhir_elig.references import is_id, subject_of
@@ -84,7 +84,8 @@ class Desk:
         for piece in self.pieces.get("Patient", ()):
             found = linked.setdefault(piece.reference.partition("/")[2], [])
             found += linked_ids(piece.resource, self.context.base)
-        patients = aliases(linked.items(), self.patient)
+        successors = successors_of(linked)
+        patients = aliases(successors, self.patient)
         self._know(patients=patients, own=frozenset(f"Patient/{identity}" for identity in patients))
         for reference, patient in self.strangers:
             if patient not in self.context.patients:
@@ -92,7 +93,7 @@ class Desk:
         for kind in _FIRST:
             self._read_type(kind)
             if kind == "Patient":
-                self._settle_person(linked)
+                self._settle_person(*survivor(successors, self.patient, linked))
         drugs: dict[str, tuple[Drug, ...]] = {}
         for drug in self.facts[Drug]:
             drugs[drug.id] = (*drugs.get(drug.id, ()), drug)
@@ -125,9 +126,8 @@ class Desk:
             except _SHAPES as error:
                 self._refuse(kind, piece.reference, piece.resource, error)
 
-    def _settle_person(self, linked: dict[str, list[tuple[str, str]]]) -> None:
+    def _settle_person(self, identity: str, trouble: str) -> None:
         """Keeps the one Patient that stands: the surviving record, if the patient's own was replaced by it."""
-        identity, trouble = survivor(self.patient, linked)
         people = [person for person in self.facts[Person] if person.reference == f"Patient/{identity}"]
         if not people:
             people = [person for person in self.facts[Person] if person.reference == f"Patient/{self.patient}"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -90,23 +89,6 @@ def _updated(resource: Resource) -> int | None:
     stamp = _meta(resource).get("lastUpdated")
     when = parse_when(stamp) if type(stamp) is str else None
     return None if when is None else when.start
-
-
-def aliases(linked: Iterable[tuple[str, list[tuple[str, str]]]], patient: str) -> frozenset[str]:
-    """The ids that `Patient.link` ties to the patient, the patient's own included; `linked` has each Patient's id and links."""
-    ties: dict[str, set[str]] = {}
-    for identity, found in linked:
-        for _, other in found:
-            if not other:
-                continue
-            ties.setdefault(identity, set()).add(other)
-            ties.setdefault(other, set()).add(identity)
-    known, open_ends = {patient}, [patient]
-    while open_ends:
-        fresh = ties.get(open_ends.pop(), set()) - known
-        known |= fresh
-        open_ends += fresh
-    return frozenset(known)
 
 
 def links(resource: Resource, base: str | None) -> list[tuple[str, str]]:

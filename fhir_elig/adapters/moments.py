@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
+from functools import reduce
 from math import ceil, floor
 from typing import Any
 
@@ -69,12 +70,7 @@ def events(timing: Any, context: Context) -> list[When]:
 
 def hull(times: list[When]) -> When | None:
     """The span over all of them."""
-    if not times:
-        return None
-    whole = times[0]
-    for time in times[1:]:
-        whole = whole.hull(time)
-    return whole
+    return reduce(When.hull, times) if times else None
 
 
 def calendar_unit(value: Resource) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -101,24 +101,43 @@ def _stated_sex(extension: Resource, context: Context) -> str:
     return ""
 
 
-def survivor(patient: str, linked: dict[str, list[tuple[str, str]]]) -> tuple[str, str]:
+def successors_of(linked: Mapping[str, Sequence[tuple[str, str]]]) -> dict[str, set[str]]:
+    """Which ids replaced an id, as the replaced or the replacing record says; `linked` has the links of each Patient by id."""
+    found: dict[str, set[str]] = {}
+    for identity, links_of in linked.items():
+        for kind, other in links_of:
+            old, new = (identity, other) if kind == "replaced-by" else (other, identity)
+            found.setdefault(old, set()).add(new)
+    return found
+
+
+def aliases(successors: Mapping[str, set[str]], patient: str) -> frozenset[str]:
+    """The ids of the same person: what replaced the patient's record, and what these replaced. No id that two claim."""
+    known, last = {patient}, patient
+    while len(successors.get(last, ())) == 1:
+        (last,) = successors[last]
+        if last in known or not last:
+            break
+        known.add(last)
+    size = 0
+    while size < len(known):
+        size = len(known)
+        known |= {old for old, new in successors.items() if old and len(new) == 1 and new <= known}
+    return frozenset(known)
+
+
+def survivor(successors: Mapping[str, set[str]], patient: str, there: Container[str]) -> tuple[str, str]:
     """(the id of the record that replaces the patient's, what went wrong: empty, `unclear` or `missing`).
 
-    `linked` has the links of each Patient of the chart by id; a record that another one says it replaces is replaced.
     `unclear` is a loop, or two successors; then the patient's own id stands.
     """
-    successors: dict[str, set[str]] = {}
-    for identity, found in linked.items():
-        for kind, other in found:
-            old, new = (identity, other) if kind == "replaced-by" else (other, identity)
-            successors.setdefault(old, set()).add(new)
     seen, last = {patient}, patient
     while last in successors:
         if len(successors[last]) > 1 or seen & successors[last]:
             return patient, "unclear"
         (last,) = successors[last]
         seen.add(last)
-    return last, "" if last in linked or last == patient else "missing"
+    return last, "" if last in there or last == patient else "missing"
 
 
 def merge(people: Sequence[Person]) -> Person:

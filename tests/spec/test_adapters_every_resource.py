@@ -116,7 +116,10 @@ def test_the_patient_may_be_named_with_its_type() -> None:
     [
         (patient(**link("replaced-by", "Patient/p2")), patient("p2", birthDate="1970-01-01")),
         (patient(), patient("p2", birthDate="1970-01-01", **link("replaces", "Patient/p1"))),
-        (patient(**link("replaced-by", "Patient/p2")), patient("p2", birthDate="1970-01-01", **link("replaces", f"{BASE}/Patient/p1"))),
+        (
+            patient(**link("replaced-by", "Patient/p2")),
+            patient("p2", birthDate="1970-01-01", **link("replaces", f"{BASE}/Patient/p1")),
+        ),
     ],
 )
 def test_a_record_that_was_replaced_is_followed_to_the_one_that_stands(own: dict[str, Any], other: dict[str, Any]) -> None:
@@ -145,6 +148,20 @@ def test_links_that_contradict_each_other_leave_the_identity_open(people: list[d
     record = chart(*people)
     assert record.person is not None
     assert record.person.reference == "Patient/p1" and record.person.flaws == (Flaw.IDENTITY,)
+
+
+def test_a_record_that_two_others_claim_is_nobodys() -> None:
+    """Two people who both replace p0 are not one person."""
+    record = chart(patient(**link("replaces", "Patient/p0")), patient("p2", **link("replaces", "Patient/p0")), patient("p0"))
+    assert record.identity and record.person is not None and record.person.aliases == ()
+    assert [error.split(":")[0] for error in record.errors] == ["FE0601 Patient/p0", "FE0601 Patient/p2"]
+
+
+def test_links_are_followed_over_several_steps_in_both_directions() -> None:
+    people = [patient("p0", **link("replaced-by", "Patient/p1")), patient(**link("replaced-by", "Patient/p2")), patient("p2")]
+    record = chart(*people, patient("p00", **link("replaced-by", "Patient/p0")))
+    assert record.person is not None and not record.identity
+    assert (record.person.reference, record.person.aliases) == ("Patient/p2", ("p0", "p00", "p1"))
 
 
 @pytest.mark.parametrize("other", ["Patient/p2", "https://elsewhere.example/fhir/Patient/p2", "#x"])
@@ -247,7 +264,10 @@ def test_two_copies_of_the_patient_say_only_what_both_say() -> None:
         ({"meta": {"security": [{"system": CONFIDENTIALITY, "code": "V"}]}}, (Flaw.RESTRICTED,)),
         ({"meta": {"security": [{"code": "R"}]}}, (Flaw.RESTRICTED,)),
         ({"meta": {"security": {"system": "urn:oid:2.16.840.1.113883.5.25", "code": "R"}}}, (Flaw.RESTRICTED,)),
-        ({"meta": {"security": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "42CFRPart2"}]}}, (Flaw.RESTRICTED,)),
+        (
+            {"meta": {"security": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "42CFRPart2"}]}},
+            (Flaw.RESTRICTED,),
+        ),
         ({"meta": {"security": [{"system": CONFIDENTIALITY, "code": "N"}]}}, ()),
         ({"meta": {"security": [{"system": "http://local.example", "code": "R"}]}}, ()),
         ({"meta": {"tag": [{"code": "other"}]}}, ()),
@@ -352,7 +372,17 @@ def test_an_impossible_shape_costs_the_resource_and_nothing_else(over: dict[str,
 
 @pytest.mark.parametrize(
     "code",
-    [None, 5, {}, {"coding": []}, {"coding": [5]}, {"coding": [{"code": 5}]}, {"coding": [{"system": 5, "code": "c"}]}, {"coding": "x"}, {"text": 5}],
+    [
+        None,
+        5,
+        {},
+        {"coding": []},
+        {"coding": [5]},
+        {"coding": [{"code": 5}]},
+        {"coding": [{"system": 5, "code": "c"}]},
+        {"coding": "x"},
+        {"text": 5},
+    ],
 )
 def test_a_resource_whose_codes_cannot_be_told_may_be_anything_of_its_type(code: Any) -> None:
     (refused,) = chart(observation(code=code)).refused

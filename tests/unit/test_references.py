@@ -90,7 +90,9 @@ def test_an_id_is_up_to_64_plain_characters(text: str) -> None:
     assert is_id(text)
 
 
-@pytest.mark.parametrize("reference", [None, 5, "Patient/1", [], {}, {"reference": 5}, {"identifier": {"value": "1"}}, {"reference": "#x"}])
+@pytest.mark.parametrize(
+    "reference", [None, 5, "Patient/1", [], {}, {"reference": 5}, {"identifier": {"value": "1"}}, {"reference": "#x"}]
+)
 def test_a_broken_or_logical_reference_has_no_target(reference: object) -> None:
     assert target(reference) is None
 
@@ -110,5 +112,7 @@ def test_a_broken_or_logical_reference_has_no_target(reference: object) -> None:
         ({"resourceType": "Observation"}, None),
     ],
 )
-def test_a_resource_is_about_its_subject_patient_or_individual(resource: dict[str, object], expected: tuple[str, str] | None) -> None:
+def test_a_resource_is_about_its_subject_patient_or_individual(
+    resource: dict[str, object], expected: tuple[str, str] | None
+) -> None:
     assert subject_of(resource, BASE) == expected

@@ -146,18 +146,23 @@ def test_a_command_is_named_in_the_docs(command: str) -> None:
     assert any(f"fhir-elig {command}" in page.read_text("utf-8") for page in PAGES if page.name != "CHANGELOG.md")
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
-        "protocol list",
-        "protocol show relma-cel-ssc",
-        "protocol schema",
-        "concepts list",
-        "concepts list hemoglobin",
-        "concepts check",
-    ],
-)
-def test_a_command_that_needs_nothing_runs(words: str, capsys: pytest.CaptureFixture[str]) -> None:
+WITHOUT_DATA = [
+    "demo",
+    "explain p07",
+    "protocol list",
+    "protocol show relma-cel-ssc",
+    "protocol schema",
+    "concepts list",
+    "concepts list hemoglobin",
+    "concepts check",
+]
+
+
+@pytest.mark.parametrize("words", WITHOUT_DATA)
+def test_a_command_that_needs_nothing_runs(
+    words: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     assert run(words.split()) == 0
     printed = capsys.readouterr()
     assert printed.out or words == "concepts check"

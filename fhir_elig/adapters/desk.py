@@ -13,7 +13,20 @@ from fhir_elig.adapters.intake import Piece, head_of, identity_of, newest, whose
 from fhir_elig.adapters.kinds import KNOWN_TYPES
 from fhir_elig.adapters.patient import aliases, identity_trouble, linked_ids, merge, successors_of, survivor
 from fhir_elig.adapters.shapes import Context, Drug, Head, Resource, Settings, ShapeError, Tie, concept, items
-from fhir_elig.record import MEDICATION_TYPES, Answer, Contact, Event, Flaw, Medication, Person, Problem, Record, Refused, Result
+from fhir_elig.record import (
+    MEDICATION_TYPES,
+    NO_SUBJECT,
+    Answer,
+    Contact,
+    Event,
+    Flaw,
+    Medication,
+    Person,
+    Problem,
+    Record,
+    Refused,
+    Result,
+)
 from fhir_elig.references import is_id, subject_of
 from fhir_elig.verdict import Retrieved
 
@@ -114,7 +127,7 @@ class Desk:
             try:
                 own = True if kind == "Medication" else whose(piece.resource, context)
                 if own is None:
-                    raise ShapeError("its subject is missing or cannot be resolved")
+                    raise ShapeError(NO_SUBJECT)
                 if not own:
                     self._alarm(piece.reference)
                     continue

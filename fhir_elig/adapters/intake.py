@@ -131,7 +131,8 @@ def head_of(piece: Piece, context: Context) -> Head:
         flaws.append(Flaw.RESTRICTED)
     if "tag" in meta and any(tag.get("code") == "SUBSETTED" for tag in items(meta["tag"])):
         flaws.append(Flaw.SUBSETTED)
-    return Head(piece.reference, _version(resource), tuple(flaws))
+    version = meta.get("versionId")
+    return Head(piece.reference, version if type(version) is str else _version(resource), tuple(flaws) if flaws else ())
 
 
 def _restricted(labels: Any, allowed: frozenset[str]) -> bool:

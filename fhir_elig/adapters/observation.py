@@ -81,7 +81,10 @@ def _result(
     codes, text = named(part.get("code"), context)
     if not codes and not text:
         raise ShapeError("its code is missing")
-    value, absent, notes = _value_or_absence(part, context)
+    value, absent = _value(part, context)
+    notes: tuple[str, ...] = ()
+    if "dataAbsentReason" in part:
+        value, absent, notes = _absence(part["dataAbsentReason"], value)
     ranges = part.get("referenceRange")
     interpretation = part.get("interpretation")
     return Result(
@@ -130,12 +133,9 @@ def _interpretation(value: Any, context: Context) -> tuple[str, ...]:
     return tuple(code for one in items(value) for code in coding_keys(one.get("coding"), context))
 
 
-def _value_or_absence(part: Resource, context: Context) -> tuple[Value | None, str, tuple[str, ...]]:
-    """The value, or why there is none. Both together break FHIR's rule obs-6: the value is set aside."""
-    value, absent = _value(part, context)
-    if "dataAbsentReason" not in part:
-        return value, absent, ()
-    reason = _reason(part["dataAbsentReason"])
+def _absence(sent: Any, value: Value | None) -> tuple[Value | None, str, tuple[str, ...]]:
+    """Why there is no value, with a note. A value beside it breaks FHIR's rule obs-6: then it is set aside."""
+    reason = _reason(sent)
     if value is None:
         return None, reason, ()
     if reason == "as-text" and isinstance(value, Coded) and value.text:

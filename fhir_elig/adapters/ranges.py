@@ -25,6 +25,7 @@ _SEXES = {
     ("http://hl7.org/fhir/v3/AdministrativeGender", "M"): "male",
     ("http://hl7.org/fhir/v3/AdministrativeGender", "F"): "female",
 }
+_WHOM = frozenset({"appliesTo", "age", "type", "modifierExtension"})
 _UNREADABLE = ReferenceRange(fits_unknown=True, text="cannot be read")
 
 _FIGURE = r"([0-9]{1,20}(?:\.[0-9]{1,20})?)"
@@ -37,7 +38,7 @@ _ABOVE = re.compile(rf"(?:>=?|≥) ?{_FIGURE}{_UNIT}")
 def reference_ranges(value: Any, context: Context) -> tuple[ReferenceRange, ...]:
     """All ranges of a result, as sent; one that is broken costs only itself."""
     try:
-        return tuple([_guarded(one, context) for one in items(value)])
+        return tuple([_guarded(one, context) for one in (value if type(value) is list else items(value))])
     except ShapeError:
         return (_UNREADABLE,)
 
@@ -50,13 +51,14 @@ def _guarded(value: Any, context: Context) -> ReferenceRange:
 
 
 def _range(value: Resource, context: Context) -> ReferenceRange:
-    low, high, text = value.get("low"), value.get("high"), string(value.get("text"))
+    get = value.get
+    low, high, text = get("low"), get("high"), string(get("text"))
     lowest, highest = None if low is None else quantity(low), None if high is None else quantity(high)
     if low is None and high is None and text:
         lowest, highest = read_limits(text, context.settings.decimal_comma)
-    applies, ages, kind = value.get("appliesTo"), value.get("age"), value.get("type")
-    if applies is None and ages is None and kind is None and "modifierExtension" not in value:
+    if _WHOM.isdisjoint(value):
         return ReferenceRange(lowest, highest, text=text)
+    applies, ages, kind = get("appliesTo"), get("age"), get("type")
     sex, sex_known = _sex(applies)
     youngest, oldest, age_known = _ages(ages) if ages is not None else (None, None, True)
     understood = sex_known and age_known and not value.get("modifierExtension")

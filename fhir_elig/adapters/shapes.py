@@ -143,8 +143,9 @@ def named(value: Any, context: Context) -> tuple[tuple[str, ...], str]:
     """Code keys, and the text or the first display, which is for people to read and never decides."""
     if value is None:
         return (), ""
-    codes, text = concept(value, context)
-    return (codes, text) if text else (codes, display(value))
+    codings, text = value.get("coding"), value.get("text", "")
+    codes = coding_keys(codings, context) if codings else ()
+    return codes, (text if type(text) is str else string(text)) or display(value)
 
 
 def display(value: Any) -> str:
@@ -167,7 +168,7 @@ def quantity(value: Any) -> Quantity:
     get = value.get
     sent, comparator = get("value"), get("comparator", "")
     unit, code, system = get("unit", ""), get("code", ""), get("system", "")
-    if sent is not None and type(sent) is not int:
+    if sent is not None and not (type(sent) is Decimal and sent.is_finite()):
         number(sent)
     if type(unit) is str and type(code) is str and type(system) is str and type(comparator) is str:
         return Quantity(sent, comparator, unit, code, system)

@@ -76,6 +76,7 @@ def adjusted_weight(actual: Interval, ideal: Interval) -> Interval:
 
     Source: Winter MA et al. Pharmacotherapy 2012;32:604-612.
     """
+
     def one(a: Fraction, i: Fraction) -> Fraction:
         return i + Fraction(2, 5) * (a - i) if a > i else a
 

@@ -218,6 +218,10 @@ class Answer(Fact, frozen=True, kw_only=True):
     note: str = ""
 
 
+# Why a sound resource is set aside: it says of nobody that it is theirs.
+NO_SUBJECT = "it names no patient"
+
+
 class Refused(msgspec.Struct, frozen=True):
     """A resource that could not be read. `codes` is None if its codes cannot be told: then it may be anything of its type."""
 

@@ -123,7 +123,10 @@ class Change(Kind):
         if frame is None:
             return unknown(Reason.PENDING_EVENT, settled_by=SettledBy(milestone=self.window.milestone, window=self.window.text))
         outcome = context.incomplete(("Observation",), self._names()) or self._by_kind(frame, context)
-        return outcome.plus(settled_by=settled)
+        if frame.open and outcome.verdict is not NOT_MET:
+            pending = SettledBy(milestone=self.window.milestone, window=self.window.text)
+            return outcome.plus(verdict=UNKNOWN, reason=Reason.PENDING_EVENT, settled_by=pending)
+        return outcome.plus(settled_by=settled, provisional=bool(frame.stand_in))
 
     def _by_kind(self, frame: Frame, context: Context) -> Outcome:
         series = self._series(frame, context)

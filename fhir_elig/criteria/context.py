@@ -11,7 +11,7 @@ from fhir_elig import times
 from fhir_elig.concepts import Concepts, Match
 from fhir_elig.criteria.outcome import Outcome, unknown
 from fhir_elig.quantity import Interval, Reading
-from fhir_elig.record import Answer, Contact, Event, Fact, Problem, Record, Result
+from fhir_elig.record import NO_SUBJECT, Answer, Contact, Event, Fact, Problem, Record, Result
 from fhir_elig.times import Bounds, Place, Span, Unit, When
 from fhir_elig.verdict import Reason, SetAside, Verdict
 
@@ -151,13 +151,13 @@ class Context:
         """
         for resource_type in types:
             entry = self.record.retrieval(resource_type)
-            if entry.broken:
+            if entry.broken and NO_SUBJECT not in entry.note:
                 reason = Reason.RESTRICTED if entry.note.startswith("refused") else Reason.INCOMPLETE
                 return unknown(reason, notes=(f"{resource_type}: {entry.note}",))
             for refused in self.record.refused:
                 if refused.type in (resource_type, "") and self._could_be(refused.codes, names, absence):
                     aside = (SetAside(refused.reference or refused.type, refused.why),)
-                    return unknown(Reason.INCOMPLETE, set_aside=aside)
+                    return unknown(Reason.IDENTITY if refused.why == NO_SUBJECT else Reason.INCOMPLETE, set_aside=aside)
         return None
 
     def _could_be(self, codes: tuple[str, ...] | None, names: frozenset[str], absence: bool) -> bool:

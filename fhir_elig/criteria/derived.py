@@ -20,7 +20,7 @@ from fhir_elig.criteria.patient import age_on, sexes_for_ranges
 from fhir_elig.criteria.select import Candidate, Found, evidence_of, gather, hull, interpret
 from fhir_elig.quantity import Analyte, Interval, Reading, compare
 from fhir_elig.record import Coded, Counts, Flag, Result
-from fhir_elig.times import When
+from fhir_elig.times import Place, When
 from fhir_elig.verdict import MET, Evidence, Reason, SetAside
 
 
@@ -49,8 +49,10 @@ def candidates(name: str, inputs: Mapping[str, Input], frame: Frame, context: Co
     first = sources[formula.inputs[0]]
     found = gather(first.concepts, frame, context, lambda result: _made(formula, sources, result, frame, context))
     found.candidates = [candidate for candidate in found.candidates if candidate.reading is not _SKIP]
-    for concept in first.supporting:
-        found.aside.extend(SetAside(r.reference, "supporting only") for r in context.facts.of((concept,)))
+    for concept in (name for source in sources.values() for name in source.supporting):
+        for result in context.facts.of((concept,)):
+            if context.place(result.time, frame) in (Place.INSIDE, Place.PARTLY):
+                found.aside.append(SetAside(result.reference, "supporting only"))
     return found
 
 

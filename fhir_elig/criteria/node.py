@@ -25,7 +25,7 @@ from fhir_elig.criteria.outcome import Outcome
 from fhir_elig.criteria.patient import Age, Sex
 from fhir_elig.criteria.readings import Readings, Unless, Weigh
 from fhir_elig.criteria.subtype import Subtype
-from fhir_elig.verdict import NOT_MET, UNKNOWN, CriterionResult, SettledBy
+from fhir_elig.verdict import NOT_MET, UNKNOWN, CriterionResult, Reason, SettledBy
 
 KINDS = (
     "all-of any-of at-least not applies-if weigh readings age sex value change condition subtype exposure event score attestation"
@@ -144,7 +144,7 @@ class Node(Model):
 
     def _attested(self, outcome: Outcome, context: Context) -> Outcome:
         answer = answered(self.id or "", context, accepts_consent=False)
-        if answer is None:
+        if answer is None or outcome.reason is Reason.PENDING_EVENT:  # nobody can answer for days to come
             asked = outcome.settled_by or SettledBy(resource="QuestionnaireResponse")
             return outcome.plus(settled_by=msgspec.structs.replace(asked, question=self.question))
         return answer.plus(evidence=(*answer.evidence, *outcome.evidence), children=outcome.children)

@@ -148,8 +148,7 @@ class Value(Kind):
         found = self._find(frame, context)
         broken = context.incomplete(("Observation",), self._reads())
         outcome = broken or (self._picked(found, frame, context) if found.candidates else nothing_found(found, frame.text))
-        if outcome.verdict is UNKNOWN:
-            outcome = self._pending(outcome, frame)
+        outcome = self._pending(outcome, frame) if frame.open else outcome
         aside = found.aside if broken or not found.candidates else superseded(found, self._taken(found.candidates))
         notes = (
             outcome.notes if not frame.stand_in else (*outcome.notes, f"{frame.stand_in} stands in for {self.window.milestone}")
@@ -164,10 +163,11 @@ class Value(Kind):
         )
 
     def _pending(self, outcome: Outcome, frame: Frame) -> Outcome:
-        """A window that is not over yet may still bring the result."""
-        if frame.open and outcome.reason in (Reason.NOT_FOUND, Reason.TOO_OLD, Reason.NOT_FINAL):
+        """Days of the window are still to come: they may bring the result, or a later one than the one that satisfies now."""
+        missing = outcome.reason in (Reason.NOT_FOUND, Reason.TOO_OLD, Reason.NOT_FINAL)
+        if missing or (outcome.verdict is MET and self.pick is not Pick.ANY):
             settled = SettledBy(milestone=self.window.milestone, window=self.window.text)
-            return outcome.plus(reason=Reason.PENDING_EVENT, settled_by=settled)
+            return outcome.plus(verdict=UNKNOWN, reason=Reason.PENDING_EVENT, settled_by=settled)
         return outcome
 
     def _reads(self) -> frozenset[str]:

@@ -47,5 +47,5 @@ FLAW_REASONS = {
 
 
 def flaw_reason(fact: Fact) -> Reason | None:
-    """Why a fact may not decide; a version conflict decides if both bodies agree, so it is no reason by itself."""
-    return next((FLAW_REASONS[flaw] for flaw in fact.flaws if flaw is not Flaw.CONFLICT), None)
+    """Why a fact may not decide."""
+    return next((FLAW_REASONS[flaw] for flaw in fact.flaws), None)

@@ -53,7 +53,7 @@ def interpret(result: Result, analyte: Analyte, context: Context) -> Reading:
 
 def _interpret(result: Result, analyte: Analyte, context: Context) -> Reading:
     reason = flaw_reason(result)
-    if reason is not None:
+    if reason is not None and reason is not Reason.CONFLICTING:  # two bodies of one version: both are read, and must agree
         return Reading(reason=reason)
     if result.reference in context.facts.mixed:
         return Reading(reason=Reason.CONFLICTING)

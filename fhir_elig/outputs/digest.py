@@ -103,7 +103,7 @@ def first_to_settle(assessment: Assessment) -> str:
         more = f"; {len(against) - 1} more not met" if len(against) > 1 else ""
         return outcome_text(against[0]) + ("; a repeat could change it" if against[0].recoverable else "") + more
     waiting = still_open(assessment)
-    return outcome_text(waiting[0]) if waiting else ""
+    return outcome_text(waiting[0]) if waiting else "nothing"
 
 
 def outcome_text(result: CriterionResult) -> str:

@@ -25,8 +25,8 @@ _DRAWN: dict[str, str] = {
     "half": '<circle cx="8" cy="8" r="6" fill="none" stroke="currentColor" stroke-width="1.6"/>'
     '<path d="M8 2a6 6 0 0 0 0 12z" fill="currentColor"/>',
     "cross": '<path d="M3 3l10 10M13 3L3 13" fill="none" stroke="currentColor" stroke-width="2.6" stroke-linecap="round"/>',
-    "question": '<path d="M4.6 5.2a3.4 3.4 0 1 1 5.2 2.9C8.6 8.9 8 9.3 8 10.6" fill="none" stroke="currentColor" '
-    'stroke-width="2" stroke-linecap="round"/><circle cx="8" cy="13.7" r="1.3" fill="currentColor"/>',
+    "question": '<path d="M4 4.9a4 3.9 0 1 1 6 3.3C8.6 9 8 9.4 8 10.4" fill="none" stroke="currentColor" '
+    'stroke-width="2.6" stroke-linecap="round"/><circle cx="8" cy="14.2" r="1.6" fill="currentColor"/>',
     "dash": '<path d="M3 8h10" fill="none" stroke="currentColor" stroke-width="2.6" stroke-linecap="round"/>',
 }
 

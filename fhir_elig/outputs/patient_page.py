@@ -133,7 +133,7 @@ def _head(result: CriterionResult, assessment: Assessment, statements: Mapping[s
             "div",
             el("div", el("span", result.text or result.id, cls="sentence"), fold),
             el("div", el("q", statement), cls="registry") if statement and statement != result.text else Html(""),
-            el("div", el("code", result.id), f"  {why}" if why else "", cls="why"),
+            el("div", el("code", result.id), why, cls="why"),
         ),
         cls="head",
     )

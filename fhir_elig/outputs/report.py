@@ -77,7 +77,7 @@ def _index(rows: Sequence[Row], assessed: int) -> Html:
 def _index_row(row: Row, number: int) -> Html:
     """A row; it leads to the patient's section where there is one."""
     name = chart(row.patient)
-    counts = (el("td", "none" if count is None else str(count), cls="number") for count in row.counts)
+    counts = (el("td", "–" if count is None else str(count), cls="number") for count in row.counts)
     return el(
         "tr",
         el("th", el("a", name, href=f"#patient-{number}") if number else name, scope="row"),

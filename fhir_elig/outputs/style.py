@@ -8,7 +8,7 @@ STYLE = """
 *{box-sizing:border-box}
 html{scroll-padding-top:7rem;-webkit-text-size-adjust:100%}
 body{margin:0;background:#fff;color:var(--ink);font:1rem/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"Liberation Sans",sans-serif;
-font-variant-numeric:tabular-nums;overflow-wrap:anywhere}
+font-variant-numeric:tabular-nums;overflow-wrap:break-word}
 header.top,main,footer.page{max-width:68rem;margin:0 auto;padding:0 1.5rem}
 h1,h2,h3,h4,p,dl,dd,ol,ul,table{margin:0}
 h1{font-size:1.85rem;line-height:1.2;font-weight:650;letter-spacing:-.015em;text-wrap:balance}
@@ -30,7 +30,7 @@ dd{font-size:.95rem}
 .tiles{display:flex;flex-wrap:wrap;gap:.75rem;list-style:none;padding:0;margin:1.75rem 0 0}
 .tiles li{border:1px solid var(--line);border-radius:.5rem;padding:.7rem 1.1rem .75rem;min-width:9rem}
 .tiles b{display:block;font-size:1.6rem;line-height:1.2;font-weight:600}
-.shape{width:.82em;height:.82em;flex:none;display:block}
+.shape{width:.86em;height:.86em;overflow:visible;flex:none;display:block}
 .badge,.verdict{display:inline-flex;align-items:center;gap:.45em;font-weight:600;white-space:nowrap}
 .badge{border:1.5px solid currentColor;border-radius:1rem;padding:.1rem .7rem;font-size:.88rem}
 .verdict{font-size:.92rem}
@@ -40,8 +40,8 @@ dd{font-size:.95rem}
 .scroll{overflow-x:auto}
 table{border-collapse:collapse;width:100%;font-size:.94rem}
 caption{text-align:left;font-weight:650;font-size:1.02rem;padding:0 0 .6rem}
-th,td{text-align:left;vertical-align:baseline;padding:.6rem .9rem .6rem 0;border-bottom:1px solid var(--line)}
-thead th{font-size:.8rem;font-weight:500;color:var(--soft);border-bottom-color:#8b96a3;padding-top:.3rem;padding-bottom:.3rem}
+th,td{text-align:left;vertical-align:baseline;padding:.6rem 1.2rem .6rem 0;border-bottom:1px solid var(--line)}
+thead th{white-space:nowrap;font-size:.8rem;font-weight:500;color:var(--soft);border-bottom-color:#8b96a3;padding-top:.3rem;padding-bottom:.3rem}
 tbody th{font-weight:600;white-space:nowrap}
 .number{text-align:right;padding-right:1.4rem}
 tbody tr:hover{background:var(--faint)}
@@ -67,7 +67,7 @@ padding:.8rem 0 .7rem;border-bottom:2px solid var(--ink)}
 .sentence{font-weight:600}
 summary .sentence{font-weight:650}
 .why{color:var(--soft);font-size:.92rem}
-.why code{color:var(--ink)}
+.why code{color:var(--ink);margin-right:.6em}
 .registry{color:var(--soft);font-size:.92rem;font-style:italic}
 summary{cursor:pointer;list-style:none}
 summary::-webkit-details-marker{display:none}
@@ -75,7 +75,7 @@ summary .fold::after{content:"";display:inline-block;width:.42em;height:.42em;bo
 border-bottom:2px solid var(--soft);transform:rotate(-45deg);margin-left:.5em;vertical-align:.14em}
 details[open]>summary .fold::after{transform:rotate(45deg)}
 .body{margin-left:9.35rem}
-.evidence{display:grid;grid-template-columns:1.25fr 1fr 1fr 1fr 1.3fr;gap:.3rem 1rem;margin-top:.55rem;padding:.5rem .75rem;background:var(--faint);border-radius:.35rem}
+.evidence{display:grid;grid-template-columns:1.2fr 1.1fr 1fr 1fr 1.2fr;gap:.3rem 1rem;margin-top:.55rem;padding:.5rem .75rem;background:var(--faint);border-radius:.35rem}
 .evidence dd{font-size:.92rem}
 .evidence .wide{grid-column:1/-1}
 .evidence .age{color:var(--soft);font-size:.85rem;display:block}
@@ -89,7 +89,6 @@ footer.page dl{display:grid;grid-template-columns:max-content 1fr;gap:.15rem 1.2
 @media (max-width:46rem){
 .head,.todo li{grid-template-columns:1fr}.todo li::before{display:none}.body{margin-left:0}
 .evidence{grid-template-columns:1fr 1fr}.bar .tally{margin-left:0}.bar{position:static}html{scroll-padding-top:1rem}}
-@media (prefers-reduced-motion:no-preference){html{scroll-behavior:smooth}}
 @media (forced-colors:active){.badge{border-color:CanvasText}}
 @media print{
 @page{size:A4;margin:15mm 14mm 16mm}

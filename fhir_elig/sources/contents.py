@@ -10,9 +10,10 @@ import msgspec
 
 from fhir_elig.concepts import code_key
 from fhir_elig.errors import Finding
-from fhir_elig.record import MEDICATION_TYPES
+from fhir_elig.record import MEDICATION_TYPES, NO_SUBJECT
 from fhir_elig.references import is_id, is_type, subject_of
 from fhir_elig.sources import Resource
+from fhir_elig.sources.refusals import codes_of
 from fhir_elig.sources.strict_json import Parsed, Refusal
 
 # The types of which a reader exists; each of them but Patient must name its patient.
@@ -120,8 +121,10 @@ class Contents:
             if kind == "Patient":
                 self.held.add(subject[1])
         elif kind in READ_TYPES:
-            why = "a Patient without a valid id" if kind == "Patient" else "it names no patient"
-            self.lose(Loss(where=where, why=why, types=frozenset({kind}), reference=_reference(resource), unplaced=True))
+            why = "a Patient without a valid id" if kind == "Patient" else NO_SUBJECT
+            codes = _keys(codes_of(resource))
+            types = frozenset({kind})
+            self.lose(Loss(where=where, why=why, types=types, reference=_reference(resource), codes=codes, unplaced=True))
         else:
             self.shared.append(resource)
 
@@ -175,7 +178,7 @@ class Contents:
             self.patients.add(patient)
             if refusal.type == "Patient":
                 self.held.add(patient)
-        codes = None if refusal.codes is None else tuple(sorted(code_key(*pair) for pair in refusal.codes))
+        codes = _keys(refusal.codes)
         self.lose(
             Loss(
                 where=where,
@@ -187,6 +190,10 @@ class Contents:
                 of_file=self.by_line,
             )
         )
+
+
+def _keys(codes: tuple[tuple[str, str], ...] | None) -> tuple[str, ...] | None:
+    return None if codes is None else tuple(sorted(code_key(*pair) for pair in codes))
 
 
 def patient_of(refusal: Refusal, known: dict[str, Any], base: str | None) -> str | None:

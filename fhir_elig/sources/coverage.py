@@ -47,7 +47,7 @@ class Coverage:
             if loss.reference:
                 refused = self._refused.setdefault(owner, set())
                 refused.update(Refused(loss.reference, kind or "", loss.why, loss.codes) for kind in kinds)
-            if loss.codes is None:
+            if loss.codes is None or loss.unplaced:
                 notes = self._notes.setdefault(owner, {})
                 for kind in kinds:
                     note = f"partial: {loss.why} ({loss.where})"

@@ -89,6 +89,11 @@ def refusal(resource: Any, why: str, full_url: str = "") -> Refusal:
     )
 
 
+def codes_of(resource: dict[str, Any]) -> tuple[tuple[str, str], ...] | None:
+    """All codes under which a reader could file a sound resource; None if there is any doubt, or none at all."""
+    return _codes(resource, resource)
+
+
 def _codes(resource: Any, known: dict[str, Any]) -> tuple[tuple[str, str], ...] | None:
     """All codes under which a reader could file the resource; None if there is any doubt, or none at all."""
     codes: set[tuple[str, str]] = set()

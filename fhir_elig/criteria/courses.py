@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from fractions import Fraction
 
 import msgspec
@@ -12,14 +11,12 @@ from fhir_elig import derive, times
 from fhir_elig.concepts import SYSTEMIC_ROUTES, folded
 from fhir_elig.criteria.base import Model, Name, Text
 from fhir_elig.criteria.context import Context, Frame
+from fhir_elig.criteria.days import Days, clip, subtract, union
 from fhir_elig.criteria.outcome import flaw_reason
 from fhir_elig.quantity import Interval, compare, fraction
 from fhir_elig.record import Counts, Dose, Medication, Strength
-from fhir_elig.times import FIRST_DAY, Span, Unit
+from fhir_elig.times import FIRST_DAY
 from fhir_elig.verdict import MET, NOT_MET, Evidence
-
-Span_ = tuple[int, int]
-Days = list[Span_]  # closed intervals of calendar days, sorted and apart
 
 _MILLIGRAMS = {
     "mg": Fraction(1),
@@ -82,7 +79,7 @@ def course_of(
         if medication.end is not None:
             context.mark_around(medication.end)
     if medication.counts is Counts.NEGATIVE:
-        course.denied = _clip(_span_of(medication, high), low, high)
+        course.denied = clip(_span_of(medication, high), low, high)
         course.why = f"status {medication.status}"
         return course
     course.why = _useless(medication, agent, weakest, context)
@@ -96,7 +93,7 @@ def course_of(
         certain, possible = _dosed(course, certain, possible, ceiling, context)
     if flaw_reason(medication) is not None:
         certain, possible = [], union((*certain, *possible))
-    course.certain, course.possible = _clip(certain, low, high), _clip(possible, low, high)
+    course.certain, course.possible = clip(certain, low, high), clip(possible, low, high)
     if not course.certain and not course.possible and not course.why:
         course.why = "no day of it lies in the window"
     return course
@@ -230,76 +227,3 @@ def _span_of(medication: Medication, high: int) -> Days:
     first = medication.start.first if medication.start is not None else FIRST_DAY
     last = medication.end.last if medication.end is not None else high
     return [(first, last)] if last >= first else []
-
-
-def union(spans: Iterable[Span_]) -> Days:
-    """Closed day intervals, joined where they touch or overlap."""
-    joined: Days = []
-    for first, last in sorted(spans):
-        if joined and first <= joined[-1][1] + 1:
-            joined[-1] = (joined[-1][0], max(joined[-1][1], last))
-        else:
-            joined.append((first, last))
-    return joined
-
-
-def subtract(days: Days, other: Days) -> Days:
-    """The days of the first that are not in the second."""
-    left = list(days)
-    for first, last in other:
-        left = [
-            piece
-            for a, b in left
-            for piece in (((a, min(b, first - 1)), (max(a, last + 1), b)) if a <= last and b >= first else ((a, b),))
-            if piece[0] <= piece[1]
-        ]
-    return left
-
-
-def bridge(days: Days, gap: Span | None) -> list[Days]:
-    """Stretches grouped into episodes: gaps of up to that many days join two; the days between are not covered."""
-    allowed = 0 if gap is None else span_days(gap)[1]
-    episodes: list[Days] = []
-    for first, last in days:
-        if episodes and first - episodes[-1][-1][1] - 1 <= allowed:
-            episodes[-1].append((first, last))
-        else:
-            episodes.append([(first, last)])
-    return episodes
-
-
-# The fewest and most days that n calendar months hold, wherever they begin.
-_MONTHS = {
-    1: (28, 31),
-    2: (59, 62),
-    3: (89, 92),
-    4: (120, 123),
-    5: (150, 153),
-    6: (181, 184),
-    7: (212, 215),
-    8: (242, 245),
-    9: (273, 276),
-    10: (303, 306),
-    11: (334, 337),
-}
-
-
-def span_days(span: Span) -> tuple[int, int]:
-    """How many days a span holds, at least and at most."""
-    match span.unit:
-        case Unit.DAY:
-            return span.count, span.count
-        case Unit.WEEK:
-            return 7 * span.count, 7 * span.count
-        case Unit.HOUR:
-            return span.count // 24, -(-span.count // 24)
-        case Unit.MONTH:
-            years, months = divmod(span.count, 12)
-            few, many = _MONTHS.get(months, (0, 0))
-            return few + 365 * years, many + 365 * years + -(-years // 4)
-        case Unit.YEAR:
-            return 365 * span.count, 365 * span.count + -(-span.count // 4)
-
-
-def _clip(days: Days, low: int, high: int) -> Days:
-    return [(max(a, low), min(b, high)) for a, b in days if max(a, low) <= min(b, high)]

@@ -15,7 +15,8 @@ from fhir_elig import derive, times
 from fhir_elig.concepts import Concepts, folded
 from fhir_elig.criteria.base import Binder, Model, Path, SpanText, near
 from fhir_elig.criteria.context import Context, Frame
-from fhir_elig.criteria.limits import limit_of_normal, show
+from fhir_elig.criteria.limits import show
+from fhir_elig.criteria.normal import limit_of_normal
 from fhir_elig.criteria.patient import age_on, sexes_for_ranges
 from fhir_elig.criteria.select import Candidate, Found, evidence_of, gather, hull, interpret
 from fhir_elig.quantity import Analyte, Interval, Reading, compare

@@ -14,15 +14,14 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from fhir_elig import times, units
+from fhir_elig import units
 from fhir_elig.criteria.base import Binder, Path
 from fhir_elig.criteria.context import Context
+from fhir_elig.criteria.normal import Normal, limit_of_normal
 from fhir_elig.criteria.outcome import Outcome, unknown
-from fhir_elig.criteria.patient import sexes_for_ranges
 from fhir_elig.criteria.select import Candidate
-from fhir_elig.quantity import Analyte, Interval, Quantity, Scale, compare, fraction, parse_number
-from fhir_elig.record import ReferenceRange
-from fhir_elig.verdict import MET, NOT_MET, UNKNOWN, Evidence, Reason, SetAside, Verdict, agree, all_of
+from fhir_elig.quantity import Analyte, Interval, compare, parse_number
+from fhir_elig.verdict import MET, NOT_MET, UNKNOWN, Evidence, Reason, Verdict, agree, all_of
 
 if TYPE_CHECKING:
     from fhir_elig.criteria.observation import Value
@@ -102,15 +101,6 @@ def _check_order(limits: list[Limit], binder: Binder, path: Path) -> None:
         binder.finding(
             path, "FE0210", "the lower limit lies above the upper one: nobody can meet it", "swap or correct the limits"
         )
-
-
-class Normal(msgspec.Struct, frozen=True):
-    """The limit of normal as an interval of what it may be, and where it comes from."""
-
-    interval: Interval
-    note: str
-    known: bool
-    set_aside: tuple[SetAside, ...] = ()
 
 
 def judge(candidate: Candidate, limits: Limits, context: Context) -> Outcome:
@@ -194,97 +184,6 @@ def near(value: Interval, limit: Fraction) -> bool:
 
 def _plain(factor: Fraction) -> str:
     return units.display(factor, "").strip()
-
-
-def limit_of_normal(which: str, candidate: Candidate, analyte: Analyte, context: Context) -> Normal | None:
-    """The upper (ULN) or lower (LLN) limit of normal of a result; None if nothing at all is known."""
-    own = list(_own_limits(which, candidate, analyte, context))
-    believable = [(end, sure) for end, sure in own if analyte.believed is None or which == "LLN" or end in analyte.believed]
-    aside = (
-        (SetAside(candidate.result.reference, f"its {which} lies outside what is believed"),)
-        if len(believable) < len(own)
-        else ()
-    )
-    if any(sure for _, sure in believable):
-        ends = [end for end, _ in believable]
-        return Normal(
-            _span(ends), "" if context.quiet else f"{which} {_limits_text(ends, analyte)} from referenceRange", True, aside
-        )
-    site = _site_limits(which, analyte, context)
-    if site is not None:
-        return Normal(
-            site,
-            f"{which} {_limits_text([x for x in (site.low, site.high) if x is not None], analyte)} from the site's table",
-            True,
-            aside,
-        )
-    if which == "ULN" and analyte.believed is not None:
-        return Normal(analyte.believed, "no reference range; decided only if every believable limit agrees", False, aside)
-    return None
-
-
-def _limits_text(ends: Iterable[Fraction], analyte: Analyte) -> str:
-    return " or ".join(units.display(end, analyte.canonical) for end in sorted(set(ends)))
-
-
-def _span(ends: list[Fraction]) -> Interval:
-    return Interval(min(ends), max(ends))
-
-
-def _own_limits(which: str, candidate: Candidate, analyte: Analyte, context: Context) -> Iterable[tuple[Fraction, bool]]:
-    """The limits of the result's own ranges, each with whether it surely fits the patient."""
-    result = candidate.result
-    value = result.value if isinstance(result.value, Quantity) else None
-    for entry in result.ranges:
-        side = entry.high if which == "ULN" else entry.low
-        fits = _fits(entry, candidate, context)
-        if side is None or side.value is None or fits is False or entry.kind != "normal":
-            continue
-        if not (side.unit or side.code) and value is not None:
-            side = msgspec.structs.replace(side, unit=value.unit, code=value.code, system=value.system)
-        scale = units.unit_of(side, analyte)
-        number = None if side.value is None else fraction(side.value)
-        if isinstance(scale, Scale) and number is not None:
-            yield number * scale.factor + scale.offset, fits is True
-
-
-def _fits(entry: ReferenceRange, candidate: Candidate, context: Context) -> bool | None:
-    """Whether a range is for such a patient; None if that cannot be told."""
-    answers: list[bool | None] = [None] if entry.fits_unknown else []
-    if entry.sex:
-        sexes = sexes_for_ranges(context)
-        answers.append(None if len(sexes) > 1 and entry.sex in sexes else entry.sex in sexes)
-    if entry.low_age is not None or entry.high_age is not None:
-        answers.append(_fits_age(entry, candidate, context))
-    return False if False in answers else None if None in answers else True
-
-
-def _fits_age(entry: ReferenceRange, candidate: Candidate, context: Context) -> bool | None:
-    person, when = context.record.person, candidate.time
-    if person is None or person.born is None or when is None:
-        return None
-    low = None if entry.low_age is None else fraction(entry.low_age)
-    high = None if entry.high_age is None else fraction(entry.high_age)
-    age = Interval(
-        Fraction(times.completed_years(person.born.last, when.first)),
-        Fraction(times.completed_years(person.born.first, when.last)),
-    )
-    verdict = compare(age, Interval(low, high))
-    return {MET: True, NOT_MET: False}.get(verdict)
-
-
-def _site_limits(which: str, analyte: Analyte, context: Context) -> Interval | None:
-    """The site's own limits for patients who may be of several sexes: the span of all that fit."""
-    if which != "ULN":
-        return None
-    sexes = sexes_for_ranges(context)
-    rows = context.run.upper_limits.get(analyte.name, ())
-    fitting = [limit for sex, limit in rows if not sex or sex in sexes]
-    missing = [sex for sex in sexes if not any(row_sex in ("", sex) for row_sex, _ in rows)]
-    if not fitting or missing:
-        return None
-    ends = [end for interval in fitting for end in (interval.low, interval.high) if end is not None]
-    return _span(ends)
 
 
 def show(value: Interval, unit: str, limits: Iterable[Limit] = ()) -> str:

@@ -16,7 +16,8 @@ from fhir_elig import times
 from fhir_elig.concepts import Concepts, Match
 from fhir_elig.criteria.base import Binder, Kind, Path, SpanText, Window, shown_codes
 from fhir_elig.criteria.context import Context, Frame
-from fhir_elig.criteria.courses import Agent, Course, Days, bridge, course_of, mask_heavy_days, span_days, subtract, union
+from fhir_elig.criteria.courses import Agent, Course, course_of, mask_heavy_days
+from fhir_elig.criteria.days import Days, bridge, span_days, subtract, union
 from fhir_elig.criteria.outcome import Outcome, flaw_reason, unknown
 from fhir_elig.quantity import Interval, parse_number
 from fhir_elig.record import MEDICATION_TYPES, Counts, Medication, Need, Strength

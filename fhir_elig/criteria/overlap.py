@@ -1,0 +1,72 @@
+"""Whether a condition or a medication lasted into a window, as far as its dates tell."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from fhir_elig import times
+from fhir_elig.criteria.context import Context, Frame
+from fhir_elig.record import Medication, Problem
+from fhir_elig.times import ALWAYS
+
+NOW = frozenset({"active", "recurrence", "relapse"})
+
+
+class Overlap(StrEnum):
+    """Whether a condition's time overlaps a window."""
+
+    SURE = "sure"
+    PERHAPS = "perhaps"
+    STALE = "stale"
+    NONE = "none"
+
+
+def overlap_of(problem: Problem, frame: Frame, stale: times.Span | None, context: Context) -> Overlap:
+    """From onset (or, without one, the recorded date) to abatement; an open one lasts until `as_of`, not beyond."""
+    began = problem.onset or (problem.recorded.until() if problem.recorded else context.as_of.until())
+    bounds = frame.bounds
+    context.mark_around(began)
+    low_early, low_late = _days(bounds.low_early, frame, context), _days(bounds.low_late, frame, context)
+    high_early, high_late = _days(bounds.high_early, frame, context), _days(bounds.high_late, frame, context)
+    today = context.as_of.last
+    ended = problem.abated
+    unknown_end = (
+        ended is ALWAYS
+        or (ended is not None and ended.first == ALWAYS.first)
+        or (ended is None and problem.clinical not in NOW and bool(problem.clinical))
+    )
+    first_end, last_end = (
+        (began.first, today) if unknown_end else (today, today) if ended is None else (ended.first, min(ended.last, today))
+    )
+    if frame.floating and frame.before is not None and ended is not None and not unknown_end:
+        context.mark_leaving(ended, frame.before)
+    if began.first > min(high_late, today) or last_end < low_early:
+        return Overlap.NONE
+    if not (began.last <= min(high_early, today) and first_end >= low_late):
+        return Overlap.PERHAPS
+    if ended is None and stale is not None and _forgotten(problem, low_early, stale):
+        return Overlap.STALE
+    return Overlap.SURE
+
+
+def _days(end: int | None, frame: Frame, context: Context) -> int:
+    """A window's end as a calendar day."""
+    if end is None:
+        return times.LAST_DAY
+    return times.day_of(end, context.run.time_zone) if frame.bounds.exact else end
+
+
+def _forgotten(problem: Problem, low: int, stale: times.Span) -> bool:
+    known = [when.last for when in (problem.onset, problem.recorded) if when is not None]
+    return bool(known) and max(known) < stale.shift(low, -1)
+
+
+def in_window(medication: Medication, frame: Frame | None, context: Context) -> bool:
+    """Whether a medication's days may touch the window."""
+    if frame is None:
+        return True
+    start = medication.start or ALWAYS
+    end = medication.end or context.as_of
+    span = start.hull(end) if end.end >= start.start else start
+    low, high = _days(frame.bounds.low_early, frame, context), _days(frame.bounds.high_late, frame, context)
+    return span.first <= high and span.last >= low and span.first <= context.as_of.last

@@ -12,7 +12,7 @@ from fhir_elig._version import __version__
 from fhir_elig.criteria.context import Context, Run
 from fhir_elig.criteria.logic import outcome_of
 from fhir_elig.criteria.node import Node
-from fhir_elig.criteria.outcome import Outcome
+from fhir_elig.criteria.outcome import Outcome, flaw_reason
 from fhir_elig.protocol import Protocol
 from fhir_elig.record import Record
 from fhir_elig.verdict import (
@@ -100,6 +100,9 @@ def _excluded(node: Node, outcome: Outcome) -> CriterionResult:
 def _alive(context: Context) -> CriterionResult | None:
     """The implicit criterion: shown where the patient is recorded as deceased on or before `as_of`, or may be."""
     person = context.record.person
+    flaw = flaw_reason(person) if person is not None else None
+    if person is not None and flaw is not None:
+        return _maybe_alive(flaw, Evidence(person.reference, person.version))
     if person is None or not (person.deceased or person.died is not None):
         return None
     died = person.died
@@ -116,6 +119,18 @@ def _alive(context: Context) -> CriterionResult | None:
         reason=Reason.DECEASED if sure else Reason.IMPRECISE_DATE,
         evidence=(evidence,),
         settled_by=None if sure else SettledBy(resource="Patient", window="the day of death"),
+    )
+
+
+def _maybe_alive(reason: Reason, evidence: Evidence) -> CriterionResult:
+    """The Patient cannot be read without doubt."""
+    return CriterionResult(
+        id=ALIVE,
+        text="the patient is alive",
+        verdict=UNKNOWN,
+        reason=reason,
+        evidence=(evidence,),
+        settled_by=SettledBy(resource="Patient", question="Is the patient alive?"),
     )
 
 

@@ -12,7 +12,7 @@ from fhir_elig import times
 from fhir_elig.concepts import Concepts
 from fhir_elig.criteria.base import Binder, Kind, Name, Path, Text
 from fhir_elig.criteria.context import Context
-from fhir_elig.criteria.outcome import Outcome, unknown
+from fhir_elig.criteria.outcome import Outcome, flaw_reason, unknown
 from fhir_elig.quantity import Interval, compare
 from fhir_elig.record import Need, Person
 from fhir_elig.times import When
@@ -63,6 +63,9 @@ class Age(Kind):
             return unknown(Reason.PENDING_EVENT, settled_by=SettledBy(milestone=self.at, window=f"age at {self.at}"))
         if person is None or person.born is None:
             return unknown(Reason.NOT_FOUND, settled_by=settled)
+        flaw = person_flaw(person)
+        if flaw is not None:
+            return unknown(flaw, settled_by=settled)
         on = milestone.when
         if not milestone.floating:
             context.mark_around(on)
@@ -130,10 +133,19 @@ class Sex(Kind):
                     f"{element} sex" if element != "gender" else "gender",
                 ),
             )
+        flaw = person_flaw(person)
+        if flaw is not None:
+            return unknown(flaw, evidence=evidence, settled_by=settled)
         if value not in ("female", "male"):
             return unknown(Reason.NOT_FOUND, evidence=evidence, settled_by=settled)
         met = value == self.is_
         return Outcome(verdict=MET if met else NOT_MET, reason=Reason.PRESENT if met else Reason.ABSENT, evidence=evidence)
+
+
+def person_flaw(person: Person | None) -> Reason | None:
+    """Why nothing may be read from the Patient; of two copies that differ only what both say is left, so that is no reason."""
+    reason = flaw_reason(person) if person is not None else None
+    return None if reason is Reason.CONFLICTING else reason
 
 
 def first_sex(person: Person | None, order: Iterable[str]) -> tuple[str, str]:

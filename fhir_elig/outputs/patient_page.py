@@ -146,14 +146,14 @@ def _evidence(evidence: Evidence, assessment: Assessment) -> Html:
 def _evidence_pairs(evidence: Evidence, assessment: Assessment) -> Iterator[Html]:
     age = age_text(evidence.time, assessment.as_of)
     if evidence.received:
-        yield _pair("Received", chart(evidence.received))
+        yield _pair("Received", chart(evidence.received), cls="received")
     if evidence.compared:
-        yield _pair("Compared as", chart(evidence.compared))
+        yield _pair("Compared as", chart(evidence.compared), cls="compared")
     if evidence.limit:
-        yield _pair("Limit", chart(evidence.limit))
+        yield _pair("Limit", chart(evidence.limit), cls="limit")
     if evidence.time:
-        yield _pair("Date", chart(evidence.time), el("span", age, cls="age") if age else Html(""))
-    yield _pair("Resource", resource(evidence, assessment.base))
+        yield _pair("Date", chart(evidence.time), el("span", age, cls="age") if age else Html(""), cls="date")
+    yield _pair("Resource", resource(evidence, assessment.base), cls="resource")
     if evidence.note:
         yield _pair("Note", chart(evidence.note), cls="wide")
 
@@ -164,8 +164,7 @@ def _remarks(result: CriterionResult) -> Html:
         return Html("")
     settle = ("settled by", "question")
     pairs = (
-        join(el("dt", _upper(label)), el("dd", chart(words), cls="settle" if label in settle else ""))
-        for label, words in lines
+        join(el("dt", _upper(label)), el("dd", chart(words), cls="settle" if label in settle else "")) for label, words in lines
     )
     return el("dl", *pairs, cls="remarks")
 

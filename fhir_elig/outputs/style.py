@@ -77,6 +77,10 @@ details[open]>summary .fold::after{transform:rotate(45deg)}
 .body{margin-left:9.35rem}
 .evidence{display:grid;grid-template-columns:1.2fr 1.1fr 1fr 1fr 1.2fr;gap:.3rem 1rem;margin-top:.55rem;padding:.5rem .75rem;background:var(--faint);border-radius:.35rem}
 .evidence dd{font-size:.92rem}
+.evidence .received{grid-column:1}.evidence .compared{grid-column:2}.evidence .limit{grid-column:3}
+.evidence .date{grid-column:4}.evidence .resource{grid-column:5}
+.scroll td:last-child{min-width:15rem}
+details>.body{margin-bottom:.75rem}
 .evidence .wide{grid-column:1/-1}
 .evidence .age{color:var(--soft);font-size:.85rem;display:block}
 .remarks{margin-top:.5rem;font-size:.92rem;display:grid;grid-template-columns:max-content 1fr;gap:.2rem .75rem;padding:0 .75rem}
@@ -88,11 +92,12 @@ footer.page .claim{font-weight:650;font-size:1rem;margin-bottom:.75rem}
 footer.page dl{display:grid;grid-template-columns:max-content 1fr;gap:.15rem 1.25rem}
 @media (max-width:46rem){
 .head,.todo li{grid-template-columns:1fr}.todo li::before{display:none}.body{margin-left:0}
-.evidence{grid-template-columns:1fr 1fr}.bar .tally{margin-left:0}.bar{position:static}html{scroll-padding-top:1rem}}
+.evidence{grid-template-columns:1fr 1fr}.evidence>div:not(.wide){grid-column:auto}.bar .tally{margin-left:0}.bar{position:static}html{scroll-padding-top:1rem}}
 @media (forced-colors:active){.badge{border-color:CanvasText}}
 @media print{
 @page{size:A4;margin:15mm 14mm 16mm}
-body{font-size:9.5pt;color:#000}
+html{font-size:8.5pt}
+body{color:#000}
 :root{--ink:#000;--soft:#333;--line:#999;--faint:#fff;--link:#000;--met:#000;--not-met:#000;--unknown:#000;--na:#000;--candidate:#000}
 header.top,main,footer.page{max-width:none;padding-left:0;padding-right:0}
 header.top{padding-top:0}

@@ -122,7 +122,7 @@ def _maybe(text: str | None) -> When | None:
 
 def value(text: str) -> Value:
     """`10.2 g/dL`, `<5 U/L`, `50-55 %`, a date, or words."""
-    number = re.fullmatch(rf"(<=|>=|<|>)? ?({_NUMBER}) ?(\S.*)?", text)
+    number = re.fullmatch(rf"(<=|>=|<|>)? ?({_NUMBER})(?![0-9.-]) ?(\S.*)?", text)
     if number is not None and parse_when(text) is None:
         return Quantity(Decimal(number[2]), number[1] or "", number[3] or "")
     between = re.fullmatch(rf"({_NUMBER})-({_NUMBER}) ?(\S.*)?", text)

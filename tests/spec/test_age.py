@@ -7,8 +7,22 @@ from pathlib import Path
 
 import pytest
 
+from fhir_elig.assess import assess
 from fhir_elig.record import Record
-from tests.spec.table import Row, assessed, chart, check, person, relma, relma_results, result, run, said
+from tests.spec.table import (
+    Row,
+    assessed,
+    chart,
+    check,
+    person,
+    protocol,
+    relma,
+    relma_results,
+    result,
+    run,
+    said,
+    when,
+)
 
 AGE = "age: {at-least: 18 a, at-most: 65 a}"
 VECTORS = json.loads((Path(__file__).parents[1] / "data" / "vectors.json").read_text())["age"]["vectors"]
@@ -63,8 +77,6 @@ def test_the_published_ages(vector: dict[str, object]) -> None:
 
 
 def test_without_a_patient_resource_the_age_is_not_found() -> None:
-    from fhir_elig.assess import assess
-
     bare = assess(relma(), Record(patient="p1", person=None), run())
     assert said(bare.find("age")) == ("unknown", "not-found")
     assert "no Patient resource" in bare.notes
@@ -90,9 +102,6 @@ def test_a_stand_in_without_a_date_of_its_own_is_waited_for() -> None:
 
 
 def test_one_patients_own_milestone_goes_before_the_runs() -> None:
-    from fhir_elig.assess import assess
-    from tests.spec.table import protocol, when
-
     shared = run(events={"enrollment": "2025-06-09"}, own_milestones={"p1": {"enrollment": when("2025-06-10")}})
     found = assess(protocol("age: {at-least: 18 a, at: enrollment}"), chart(person("2007-06-10")), shared)
     assert found.find("c").verdict.value == "met"  # type: ignore[union-attr]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path as FilePath
 from typing import Any
@@ -104,10 +103,10 @@ def load_protocol(path: FilePath, concepts: Concepts) -> Protocol:
     Raises AuthoringError with every finding at once, each with file, line, column, path and fix.
     """
     document = load_document(path)
-    return build_protocol(document, concepts, hashlib.sha256(path.read_bytes()).hexdigest())
+    return build_protocol(document, concepts)
 
 
-def build_protocol(document: Document, concepts: Concepts, sha256: str) -> Protocol:
+def build_protocol(document: Document, concepts: Concepts) -> Protocol:
     """Like `load_protocol`, from a document that was read already."""
     file = validate(ProtocolFile, document)
     nodes: dict[str, Node] = dict(file.definitions)
@@ -136,7 +135,7 @@ def build_protocol(document: Document, concepts: Concepts, sha256: str) -> Proto
             findings[0][1].why,
             findings=[Finding(f.code, document.where(_keys(path, document.data)), f.why, f.fix) for path, f in findings],
         )
-    return Protocol(file, sha256, concepts, nodes)
+    return Protocol(file, document.sha256, concepts, nodes)
 
 
 def _roots(file: ProtocolFile) -> Iterator[tuple[Path, Node]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
@@ -10,7 +9,7 @@ from pathlib import Path as FilePath
 from typing import Any
 
 import msgspec
-from pydantic import Field
+from pydantic import Field, RootModel, StrictBool
 
 from fhir_elig import times, units
 from fhir_elig.concepts import Concepts, code_key
@@ -105,9 +104,13 @@ def load_site(path: FilePath | None, concepts: Concepts) -> Site:
         findings += [msgspec.structs.replace(f, where=f"{document.name}: {f.where}") for f in error.findings]
     if findings:
         raise AuthoringError(findings[0].why, findings=findings)
-    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
     return Site(
-        file=file, concepts=concepts, upper_limits=limits, code_units=_unit_keys(file.units), sha256=sha256, document=document
+        file=file,
+        concepts=concepts,
+        upper_limits=limits,
+        code_units=_unit_keys(file.units),
+        sha256=document.sha256,
+        document=document,
     )
 
 
@@ -186,7 +189,7 @@ class AnswerRow(Plain):
     patient: Text
     criterion: str
     item: str = ""
-    answer: bool | None = None
+    answer: StrictBool | None = None
     value: Any = None
     on: str
     by: str = Field(min_length=1)
@@ -194,32 +197,29 @@ class AnswerRow(Plain):
     expires: str = ""
 
 
+class AnswersFile(RootModel[tuple[AnswerRow, ...]]):
+    """The answers file: a list of rows."""
+
+
 def load_answers(path: FilePath, protocol: Protocol, time_zone: str) -> dict[str, tuple[Answer, ...]]:
-    """People's answers by patient id. Raises AuthoringError with all findings (FE0213), each with its line."""
+    """People's answers by patient id. Raises AuthoringError with all findings, each with its line and without what it says."""
     document = load_document(path)
-    if not isinstance(document.data or [], list):
-        raise AuthoringError(
-            "the file is not a list of answers", code="FE0213", where=document.place(), fix="write one list item an answer"
-        )
+    if document.data is None:
+        return {}
     findings: list[Finding] = []
     found: dict[str, list[Answer]] = {}
-    for index, row in enumerate(document.data or []):
-        parsed = _answer(document, index, row, protocol, time_zone, findings)
-        if parsed is not None:
-            found.setdefault(parsed[0], []).append(parsed[1])
+    for index, row in enumerate(validate(AnswersFile, document, private=True).root):
+        answer = _answer(document, index, row, protocol, time_zone, findings)
+        if answer is not None:
+            found.setdefault(row.patient.removeprefix("Patient/"), []).append(answer)
     if findings:
         raise AuthoringError(findings[0].why, findings=findings)
     return {patient: tuple(answers) for patient, answers in found.items()}
 
 
 def _answer(
-    document: Document, index: int, data: Any, protocol: Protocol, time_zone: str, findings: list[Finding]
-) -> tuple[str, Answer] | None:
-    try:
-        row = validate(AnswerRow, Document(document.name, data, document.spot.child(index) or document.spot))
-    except AuthoringError as error:
-        findings.extend(error.findings)
-        return None
+    document: Document, index: int, row: AnswerRow, protocol: Protocol, time_zone: str, findings: list[Finding]
+) -> Answer | None:
     problem = _row_problem(row, protocol, time_zone)
     if problem is not None:
         findings.append(Finding("FE0213", document.where((index,)), *problem))
@@ -227,7 +227,7 @@ def _answer(
     on = times.parse_when(row.on, time_zone)
     value: Any = row.answer if row.answer is not None else row.value
     name = f"{row.criterion}/{row.item}" if row.item else row.criterion
-    answer = Answer(
+    return Answer(
         reference=f"answers/{index + 1}",
         counts=Counts.YES,
         item=name,
@@ -237,7 +237,6 @@ def _answer(
         note=row.note,
         expires=times.parse_when(row.expires, time_zone) if row.expires else None,
     )
-    return row.patient.removeprefix("Patient/"), answer
 
 
 def _row_problem(row: AnswerRow, protocol: Protocol, time_zone: str) -> tuple[str, str] | None:
@@ -249,7 +248,7 @@ def _row_problem(row: AnswerRow, protocol: Protocol, time_zone: str) -> tuple[st
     if row.value is not None and (isinstance(row.value, bool) or not isinstance(row.value, (int, Decimal))):
         return "the value is not a number", "write a number, as value: 18"
     if times.parse_when(row.on, time_zone) is None:
-        return f'"{row.on}" is no date', "write a date such as 2025-05-30"
+        return "on is no date", "write a date such as 2025-05-30"
     if row.expires and times.parse_when(row.expires, time_zone) is None:
-        return f'"{row.expires}" is no date', "write a date such as 2025-12-31"
+        return "expires is no date", "write a date such as 2025-12-31"
     return None

@@ -167,7 +167,6 @@ class Unit(Enum):
 
 
 _SPAN = re.compile(r"([0-9]{1,5})\s*(h|d|wk|mo|a)")
-_WORDS = {Unit.HOUR: "hour", Unit.DAY: "day", Unit.WEEK: "week", Unit.MONTH: "month", Unit.YEAR: "year"}
 
 
 class Span(msgspec.Struct, frozen=True):
@@ -178,10 +177,6 @@ class Span(msgspec.Struct, frozen=True):
 
     def __str__(self) -> str:
         return f"{self.count} {self.unit.value}"
-
-    @property
-    def words(self) -> str:
-        return f"{self.count} {_WORDS[self.unit]}{'' if self.count == 1 else 's'}"
 
     @property
     def exact(self) -> bool:

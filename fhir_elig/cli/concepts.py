@@ -57,9 +57,7 @@ def check(folder: Annotated[Path | None, typer.Argument(help="A mapping folder; 
 def import_file(
     file: Annotated[Path, typer.Argument(help="An RxNorm release (folder or zip), a FHIR ValueSet or a FHIR ConceptMap (JSON)")],
     concept: Annotated[str, typer.Option("--concept", help="The concept that a ValueSet's codes belong to", metavar="NAME")] = "",
-    out: Annotated[
-        Path | None, typer.Option("--out", help="The table to write, if not imported/FILE.csv")
-    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="The table to write, if not imported/FILE.csv")] = None,
 ) -> int:
     """Import codes: RxNorm products to ingredients, ValueSets, ConceptMaps. The table is read with the next command.
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from fhir_elig import adapters, places, times
-from fhir_elig.assess import assess
+from fhir_elig.assessment import assess
 from fhir_elig.concepts import load_concepts
 from fhir_elig.criteria.base import near
 from fhir_elig.criteria.context import Run
@@ -35,6 +35,8 @@ TYPES = (
     "Immunization",
 )
 IDENTITY, AUTHORISATION, SERVER, PARTIAL = 16, 12, 14, 1
+# What became of a patient who could not be read, where it is no fault of the server.
+_FAILURES = {"FE0402": AUTHORISATION, "FE0404": PARTIAL}
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,6 +77,7 @@ class Tally:
         self.findings: list[Finding] = []
         self.codes: set[int] = set()
         self.assessed = 0
+        self.seen: set[str] = set()
 
     def exit_code(self) -> int:
         for code in (IDENTITY, 15, SERVER, AUTHORISATION):
@@ -223,12 +226,13 @@ def assessments(found: Iterable[Chart], screening: Screening, tally: Tally) -> I
 
 
 def _assess_one(chart: Chart, screening: Screening, tally: Tally) -> Assessment | None:
+    tally.seen.add(chart.patient)
     if chart.broken:
         tally.codes.add(PARTIAL)
     if chart.failure is not None:
         code, why = chart.failure
         tally.failures.append(Failure(f"Patient/{chart.patient}", f"{code}: {why}"))
-        tally.codes |= {PARTIAL, SERVER} if code.startswith("FE04") and code != "FE0404" else {PARTIAL}
+        tally.codes |= {PARTIAL, _FAILURES.get(code, SERVER if code.startswith("FE04") else PARTIAL)}
         return None
     record = adapters.read(
         chart.resources,

@@ -116,6 +116,9 @@ def _screen(options: Options, chosen: str, fhir_version: str, out: Path | None) 
     fail_if_nothing(tally, options)
     _write(_render(found, tally, screening, chosen, fhir_version), out)
     _talk(tally, found, options)
+    strangers = len(screening.run.answers.keys() - tally.seen)
+    if strangers and not options.patients:
+        typer.echo(f"note: the answers file speaks of {strangers} patients who were not screened", err=True)
     return tally.exit_code()
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from fractions import Fraction
 from typing import ClassVar
 
-from pydantic import Field, model_validator
+from pydantic import Field, StrictInt, model_validator
 
 from fhir_elig import derive, times
 from fhir_elig.concepts import Concepts
@@ -129,9 +129,9 @@ class Score(Kind):
 
     repeatable: ClassVar[bool] = False
 
-    items: dict[Name, int] = Field(min_length=1)
+    items: dict[Name, StrictInt] = Field(min_length=1)
     groups: tuple[tuple[Name, ...], ...] = ()
-    at_least: int
+    at_least: StrictInt
     answers_of: Name | None = Field(None, description="The criterion under whose id the items are answered; else the nearest one")
     source: str = ""
 

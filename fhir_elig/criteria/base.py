@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool
 
 from fhir_elig import times
 from fhir_elig.concepts import Concepts
@@ -134,7 +134,7 @@ class Window(Model):
     milestone: Name = "screening"
     before: SpanText = "all"
     after: SpanText = "0 d"
-    default: bool = Field(False, description="The protocol's text names no window; this one is the project's proposal")
+    default: StrictBool = Field(False, description="The protocol's text names no window; this one is the project's proposal")
 
     def bind(self, binder: Binder, path: Path) -> None:
         binder.milestone(self.milestone, (*path, "milestone"))

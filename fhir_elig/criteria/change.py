@@ -12,7 +12,7 @@ from fractions import Fraction
 from typing import ClassVar
 
 import msgspec
-from pydantic import Field, PrivateAttr, model_validator
+from pydantic import Field, PrivateAttr, StrictBool, model_validator
 
 from fhir_elig import derive, times, units
 from fhir_elig.concepts import Concepts
@@ -51,12 +51,12 @@ class Change(Kind):
 
     kinds: tuple[Series, ...] = Field(min_length=1)
     direction: str = Field(pattern="^(increase|decrease)$")
-    relative: bool = Field(False, description="In % of the baseline; else in the analyte's unit")
+    relative: StrictBool = Field(False, description="In % of the baseline; else in the analyte's unit")
     at_least: Text | None = None
     more_than: Text | None = None
     window: Window = Field(description="Where the latest result must lie")
     baseline: SpanText = Field(description="How far before the latest result the baseline may lie")
-    measurable: bool = Field(False, description="People may answer with a measured value")
+    measurable: StrictBool = Field(False, description="People may answer with a measured value")
 
     _limit: Interval = PrivateAttr(default=Interval())
     _limit_text: str = PrivateAttr(default="")

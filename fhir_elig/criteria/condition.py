@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import ClassVar
 
 import msgspec
-from pydantic import Field
+from pydantic import Field, StrictBool
 
 from fhir_elig import times
 from fhir_elig.concepts import Concepts, Match
@@ -46,7 +46,7 @@ class Condition(Kind):
     stale: SpanText | None = Field(None, description="Open, but last recorded this long before the window: a person is asked")
     hint_medications: tuple[str, ...] = Field((), description="Drugs in the window that make a person be asked")
     hint_results: tuple[str, ...] = Field((), description="Positive results in the window that make a person be asked")
-    ask: bool = Field(False, description="Where nothing is recorded a person is asked")
+    ask: StrictBool = Field(False, description="Where nothing is recorded a person is asked")
     question: str = ""
 
     def bind(self, binder: Binder, path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 import msgspec
-from pydantic import Field
+from pydantic import Field, StrictBool, StrictInt
 
 from fhir_elig import derive, times
 from fhir_elig.concepts import SYSTEMIC_ROUTES, folded
@@ -32,7 +32,7 @@ _STRENGTHS = tuple(Strength)
 class Persistence(Model):
     """How many days one intake covers, by route class or for all routes, and where that comes from."""
 
-    days: int = Field(ge=1)
+    days: StrictInt = Field(ge=1)
     route: Name | None = None
     source: str = ""
 
@@ -41,7 +41,7 @@ class Agent(Model):
     """One drug or class of an exposure: which routes count, which doses, how long one intake lasts."""
 
     concept: str
-    systemic: bool = Field(False, description="Only systemic use counts; a route that is not recorded gives possible days")
+    systemic: StrictBool = Field(False, description="Only systemic use counts; a route that is not recorded gives possible days")
     prednisone_equivalent_at_most: Text | None = Field(None, pattern=r"^[0-9.]+ ?mg/d$")
     persists: tuple[Persistence, ...] = ()
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from fractions import Fraction
 
 import msgspec
-from pydantic import Field
+from pydantic import Field, StrictBool
 
 from fhir_elig import derive, times
 from fhir_elig.concepts import Concepts, folded
@@ -40,7 +40,7 @@ class Formula(msgspec.Struct, frozen=True):
     inputs: tuple[str, ...]
     concepts: Mapping[str, tuple[str, ...]]
     build: Callable[[Formula, Mapping[str, Input], Result, Reading, Frame, Context], Candidate | None]
-    adjusted: bool = False  # the adjusted weight instead of the ideal one
+    adjusted: StrictBool = False  # the adjusted weight instead of the ideal one
 
 
 def candidates(name: str, inputs: Mapping[str, Input], frame: Frame, context: Context) -> Found:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
-from pydantic import Field, model_validator
+from pydantic import Field, StrictInt, model_validator
 
 from fhir_elig import times, verdict as kleene
 from fhir_elig.criteria.base import Kind, Path, SpanText
@@ -131,7 +131,7 @@ class AnyOf(Group):
 class AtLeast(Kind):
     """At least `count` of the members."""
 
-    count: int = Field(ge=1)
+    count: StrictInt = Field(ge=1)
     of: list[Child] = Field(min_length=1)
 
     def parts(self) -> Iterable[tuple[Path, Child]]:

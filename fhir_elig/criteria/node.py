@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Annotated
 
 import msgspec
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import Discriminator, Field, StrictBool, StrictInt, Tag, model_validator
 
 from fhir_elig.criteria.attestation import Attestation, Score, answered
 from fhir_elig.criteria.base import Binder, Kind, Model, Name, Path
@@ -36,7 +36,7 @@ class Place(Model):
     """Where the criterion stands in the source text."""
 
     section: str
-    item: int
+    item: StrictInt
     part: str = ""
     note: str = ""
 
@@ -67,7 +67,7 @@ class Node(Model):
     attestation: Attestation | None = None
 
     unless: Unless | None = Field(None, description="An exception, reported as one")
-    attestable: bool = Field(False, description="A person's answer settles it where it is unknown, and never flips it")
+    attestable: StrictBool = Field(False, description="A person's answer settles it where it is unknown, and never flips it")
     question: str = Field("", description="What is asked where it is attestable")
     recoverable: bool | None = Field(None, description="Whether a repeat could change a not-met; else the kind decides")
     notes: tuple[str, ...] = ()

@@ -37,7 +37,7 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
     assert loaded_by("import fhir_elig") & HEAVY == set()
 
 
-@pytest.mark.parametrize("name", ["assess", "protocol", "site", "adapters", "outputs", "sources.files"])
+@pytest.mark.parametrize("name", ["assessment", "protocol", "site", "adapters", "outputs", "sources.files"])
 def test_the_core_and_the_files_do_without_the_heavy_libraries(name: str) -> None:
     assert loaded_by(f"import fhir_elig.{name}") & HEAVY == set()
 

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 import msgspec
 
-from fhir_elig.outputs.words import REASONS, STATUSES, patient_name, safe_text, settle_kind, value_text
-from fhir_elig.verdict import ALIVE, MET, NOT_APPLICABLE, NOT_MET, UNKNOWN, Assessment, CriterionResult, Status
+from fhir_elig.outputs.words import REASONS, STATUSES, codes_text, patient_name, safe_text, settle_kind
+from fhir_elig.verdict import ALIVE, MET, NOT_APPLICABLE, NOT_MET, UNKNOWN, Assessment, CriterionResult, Reason, Status
 
 NOT_ASSESSED = "not assessed"
+_MEASURED = frozenset((Reason.IN_RANGE, Reason.OUT_OF_RANGE, Reason.DERIVED))
 
 
 class Failure(msgspec.Struct, frozen=True):
@@ -108,13 +109,21 @@ def first_to_settle(assessment: Assessment) -> str:
 
 def outcome_text(result: CriterionResult) -> str:
     """A criterion in a few words: `platelets 62 10*9/L (limit >= 75 10*9/L)`, `lvef: no record found (90 d before screening)`."""
-    shown = next((each for each in result.evidence if each.received or each.compared), None)
-    if result.verdict is not UNKNOWN and shown and shown.limit:
-        value = safe_text(shown.compared or shown.received)
-        return safe_text(f"{result.id} {value} (limit {shown.limit})")
-    short = REASONS[result.reason].short
-    detail = value_text(shown) if shown else safe_text(result.settled_by.window) if result.settled_by else ""
-    return safe_text(f"{result.id}: {short}") + (f" ({detail})" if detail else "")
+    limited = next((each for each in result.evidence if each.limit and (each.compared or each.received)), None)
+    lead = f"{result.id} (excluded)" if result.exclusion else result.id
+    if limited and result.reason in _MEASURED:
+        return safe_text(f"{lead} {limited.compared or limited.received} (limit {limited.limit})")
+    return safe_text(f"{lead}: {REASONS[result.reason].short}" + (f" ({detail})" if (detail := _detail(result)) else ""))
+
+
+def _detail(result: CriterionResult) -> str:
+    """The value that matters, as received; else the window in which a record is missing."""
+    if settle_kind(result) == "decision":
+        return ""
+    received = next((each.received or each.compared for each in result.evidence if each.received or each.compared), "")
+    if received.startswith("http") and "|" in received:
+        return codes_text([received])
+    return received or (result.settled_by.window if result.settled_by else "")
 
 
 def status_reason(assessment: Assessment) -> str:

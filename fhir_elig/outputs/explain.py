@@ -11,7 +11,7 @@ from fhir_elig.outputs.table import paint
 from fhir_elig.outputs.words import (
     DISCLAIMER,
     VERDICTS,
-    age_text,
+    age_of,
     looked,
     patient_name,
     reason_text,
@@ -64,7 +64,11 @@ def _criterion(result: CriterionResult, assessment: Assessment, color: bool, wid
     indent = _STEP * depth
     below = indent + " " * (_WORD + len(_STEP))
     word = paint(VERDICTS[result.verdict].ljust(_WORD), VERDICTS[result.verdict], color)
-    lines = _flow([result.text], below, width, f"{indent}{word}{_STEP}{safe_text(result.id).ljust(longest)}")
+    lead = f"{indent}{word}{_STEP}{safe_text(result.id).ljust(longest)}"
+    fits = len(_SGR.sub("", lead)) + len(_GAP) + len(safe_text(result.text)) <= width
+    lines = _flow([result.text if fits else ""], below, width, lead)
+    if result.text and not fits:
+        lines += _prose("", result.text, below, width)
     parts = [evidence_parts(evidence, assessment.as_of) for evidence in result.evidence]
     why = why_text(result, assessment)
     if parts and result.verdict is not UNKNOWN and not result.criteria:
@@ -88,7 +92,7 @@ def why_text(result: CriterionResult, assessment: Assessment) -> str:
 
 def evidence_parts(evidence: Evidence, as_of: str) -> list[str]:
     """The parts of one piece of evidence, in reading order; each is to be kept whole."""
-    age = age_text(evidence.time, as_of)
+    age = age_of(evidence, as_of)
     time = f"{evidence.time} ({age})" if age else evidence.time
     limit = f"limit {evidence.limit}" if evidence.limit else ""
     parts = (value_text(evidence), safe_text(limit), safe_text(time), resource_text(evidence), safe_text(evidence.note))
@@ -101,6 +105,8 @@ def remarks(result: CriterionResult) -> list[tuple[str, str]]:
     if result.verdict is UNKNOWN and (result.settled_by or not result.criteria):
         text = settle_text(result)
         lines.append(("question", text.removeprefix("ask: ")) if text.startswith("ask: ") else ("settled by", text))
+    if result.exclusion:
+        lines.append(("exclusion", "an exclusion criterion: met means that the patient is not excluded by it"))
     if result.reading:
         lines.append(("reading", result.reading))
     if result.recoverable:
@@ -125,6 +131,14 @@ def valid_text(assessment: Assessment) -> str:
     return "with no new data no date is known on which this changes"
 
 
+def retrieved_groups(assessment: Assessment) -> list[tuple[str, list[str]]]:
+    """How completely each type was read: (in words, the types), in the order in which the words first occur."""
+    groups: dict[str, list[str]] = {}
+    for entry in assessment.retrieved:
+        groups.setdefault(retrieved_text(entry), []).append(safe_text(entry.type))
+    return list(groups.items())
+
+
 def versions(assessment: Assessment) -> list[str]:
     """What made the assessment: `package version 0.1.0`, `mappings sha256 ...`."""
     groups = (("package", assessment.package), ("mappings", assessment.mappings))
@@ -146,8 +160,8 @@ def retrieved_text(entry: Retrieved) -> str:
 
 def _tail(assessment: Assessment, width: int) -> list[str]:
     lines = []
-    for entry in assessment.retrieved:
-        lines += _prose("read", f"{safe_text(entry.type)}: {retrieved_text(entry)}", "", width)
+    for how, types in retrieved_groups(assessment):
+        lines += _prose("read", f"{how}: {', '.join(types)}", "", width)
     for name, text in assessment.decisions.items():
         lines += _prose("decided", f"{name}: {text}", "", width)
     for note in assessment.notes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from html import escape
 
-from fhir_elig.outputs.words import resource_text, safe_text
+from fhir_elig.outputs.words import safe_text
 from fhir_elig.verdict import Evidence, Status, Verdict
 
 _VOID = frozenset(("meta", "br"))
@@ -86,7 +86,8 @@ def badge(kind: str, word: str, cls: str) -> Html:
 
 def resource(evidence: Evidence, base: str | None) -> Html:
     """The resource and its version; a link where the server's base is known and the reference is a plain one."""
-    shown = chart(resource_text(evidence))
+    version = el("span", f" version {evidence.version}", cls="version") if evidence.version else Html("")
+    shown = join(chart(evidence.reference), version)
     found = _REFERENCE.fullmatch(evidence.reference)
     if not base or found is None or _BASE.fullmatch(base) is None:
         return shown

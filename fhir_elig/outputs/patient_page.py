@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from fhir_elig.outputs.digest import outcome_text, ruling_out, status_reason, still_open
-from fhir_elig.outputs.explain import remarks, retrieved_text, valid_text, why_text
+from fhir_elig.outputs.explain import remarks, retrieved_groups, valid_text, why_text
 from fhir_elig.outputs.page import VERDICT_WORDS, Html, badge, chart, el, join, resource, shape
-from fhir_elig.outputs.words import age_text, patient_name, settle_kind, settle_text
+from fhir_elig.outputs.words import age_of, patient_name, settle_kind, settle_text
 from fhir_elig.verdict import Assessment, CriterionResult, Evidence
 
 _AT_MOST = 5
@@ -144,7 +144,7 @@ def _evidence(evidence: Evidence, assessment: Assessment) -> Html:
 
 
 def _evidence_pairs(evidence: Evidence, assessment: Assessment) -> Iterator[Html]:
-    age = age_text(evidence.time, assessment.as_of)
+    age = age_of(evidence, assessment.as_of)
     if evidence.received:
         yield _pair("Received", chart(evidence.received), cls="received")
     if evidence.compared:
@@ -181,10 +181,9 @@ def _remarks_of(assessment: Assessment) -> Html:
 def _read(assessment: Assessment) -> Html:
     if not assessment.retrieved:
         return Html("")
-    rows = (el("tr", el("th", entry.type, scope="row"), el("td", retrieved_text(entry))) for entry in assessment.retrieved)
-    head = el("thead", el("tr", el("th", "Resource type", scope="col"), el("th", "How completely", scope="col")))
-    return el(
-        "section",
-        el("h3", "What was read"),
-        el("table", el("caption", "Resource types read", cls="hidden"), head, el("tbody", *rows)),
+    rows = (
+        el("tr", el("th", _upper(how), scope="row"), el("td", ", ".join(types))) for how, types in retrieved_groups(assessment)
     )
+    head = el("thead", el("tr", el("th", "How completely", scope="col"), el("th", "Resource types", scope="col")))
+    table = el("table", el("caption", "Resource types, by how completely they were read", cls="hidden"), head, el("tbody", *rows))
+    return el("section", el("h3", "What was read"), table)

@@ -7,7 +7,8 @@ STYLE = """
 --met:#17603a;--not-met:#9c1c14;--unknown:#7a4a00;--na:#4b5766;--candidate:#0b4f8a;color-scheme:light}
 *{box-sizing:border-box}
 html{scroll-padding-top:7rem;-webkit-text-size-adjust:100%}
-body{margin:0;background:#fff;color:var(--ink);font:1rem/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"Liberation Sans",sans-serif;
+body{margin:0;background:#fff;color:var(--ink);
+font:1rem/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"Liberation Sans",sans-serif;
 font-variant-numeric:tabular-nums;overflow-wrap:break-word}
 header.top,main,footer.page{max-width:68rem;margin:0 auto;padding:0 1.5rem}
 h1,h2,h3,h4,p,dl,dd,ol,ul,table{margin:0}
@@ -36,12 +37,14 @@ dd{font-size:.95rem}
 .verdict{font-size:.92rem}
 .tiles .badge{border:0;padding:0}
 .met,.eligible{color:var(--met)}.not-met,.ineligible{color:var(--not-met)}
-.unknown,.potential-candidate{color:var(--unknown)}.not-applicable,.not-assessed{color:var(--na)}.candidate{color:var(--candidate)}
+.unknown,.potential-candidate{color:var(--unknown)}.not-applicable,.not-assessed{color:var(--na)}
+.candidate{color:var(--candidate)}
 .scroll{overflow-x:auto}
 table{border-collapse:collapse;width:100%;font-size:.94rem}
 caption{text-align:left;font-weight:650;font-size:1.02rem;padding:0 0 .6rem}
 th,td{text-align:left;vertical-align:baseline;padding:.6rem 1.2rem .6rem 0;border-bottom:1px solid var(--line)}
-thead th{white-space:nowrap;font-size:.8rem;font-weight:500;color:var(--soft);border-bottom-color:#8b96a3;padding-top:.3rem;padding-bottom:.3rem}
+thead th{white-space:nowrap;font-size:.8rem;font-weight:500;color:var(--soft);border-bottom-color:#8b96a3;
+padding-top:.3rem;padding-bottom:.3rem}
 tbody th{font-weight:600;white-space:nowrap}
 .number{text-align:right;padding-right:1.4rem}
 tbody tr:hover{background:var(--faint)}
@@ -54,7 +57,8 @@ padding:.8rem 0 .7rem;border-bottom:2px solid var(--ink)}
 .lead{font-size:1.12rem;line-height:1.45;margin:1.1rem 0 0;max-width:46rem}
 .holds{color:var(--soft);margin-top:.3rem}
 .todo{padding:0;list-style:none;counter-reset:item;border-top:1px solid var(--line)}
-.todo li{counter-increment:item;display:grid;grid-template-columns:1.8rem 8.5rem 1fr;gap:0 .5rem;padding:.55rem 0;border-bottom:1px solid var(--line)}
+.todo li{counter-increment:item;display:grid;grid-template-columns:1.8rem 8.5rem 1fr;gap:0 .5rem;padding:.55rem 0;
+border-bottom:1px solid var(--line)}
 .todo li::before{content:counter(item);color:var(--soft)}
 .todo .kind{color:var(--soft);font-size:.92rem}
 .more{margin-top:.5rem;color:var(--soft);font-size:.92rem}
@@ -63,7 +67,7 @@ padding:.8rem 0 .7rem;border-bottom:2px solid var(--ink)}
 .tree>li:last-child{border-bottom:1px solid var(--line)}
 .tree ul{margin-left:.45rem;padding-left:1.1rem;border-left:2px solid var(--line)}
 .leaf,summary{padding:.75rem 0 .8rem}
-.head{display:grid;grid-template-columns:8.6rem 1fr;gap:0 .75rem;align-items:baseline}
+.head{display:grid;grid-template-columns:8.9rem 1fr;gap:0 .75rem;align-items:baseline}
 .sentence{font-weight:600}
 summary .sentence{font-weight:650}
 .why{color:var(--soft);font-size:.92rem}
@@ -74,16 +78,20 @@ summary::-webkit-details-marker{display:none}
 summary .fold::after{content:"";display:inline-block;width:.42em;height:.42em;border-right:2px solid var(--soft);
 border-bottom:2px solid var(--soft);transform:rotate(-45deg);margin-left:.5em;vertical-align:.14em}
 details[open]>summary .fold::after{transform:rotate(45deg)}
-.body{margin-left:9.35rem}
-.evidence{display:grid;grid-template-columns:1.2fr 1.1fr 1fr 1fr 1.2fr;gap:.3rem 1rem;margin-top:.55rem;padding:.5rem .75rem;background:var(--faint);border-radius:.35rem}
+.body{margin-left:9.65rem}
+.evidence{display:grid;grid-template-columns:1.15fr 1fr 1fr 1fr 1.45fr;gap:.3rem 1rem;margin-top:.55rem;
+padding:.5rem .75rem;background:var(--faint);border-radius:.35rem}
 .evidence dd{font-size:.92rem}
 .evidence .received{grid-column:1}.evidence .compared{grid-column:2}.evidence .limit{grid-column:3}
 .evidence .date{grid-column:4}.evidence .resource{grid-column:5}
 .scroll td:last-child{min-width:15rem}
 details>.body{margin-bottom:.75rem}
 .evidence .wide{grid-column:1/-1}
-.evidence .age{color:var(--soft);font-size:.85rem;display:block}
-.remarks{margin-top:.5rem;font-size:.92rem;display:grid;grid-template-columns:max-content 1fr;gap:.2rem .75rem;padding:0 .75rem}
+.evidence .version{color:inherit;text-decoration:inherit}
+.evidence .age{color:var(--soft)}
+.evidence .age,.evidence .version{font-size:.85rem;display:block}
+.remarks{margin-top:.5rem;font-size:.92rem;display:grid;grid-template-columns:max-content 1fr;gap:.2rem .75rem;
+padding:0 .75rem}
 .remarks dt{font-size:.92rem}
 .remarks dd{font-size:.92rem}
 .remarks .settle{font-weight:600}
@@ -92,13 +100,15 @@ footer.page .claim{font-weight:650;font-size:1rem;margin-bottom:.75rem}
 footer.page dl{display:grid;grid-template-columns:max-content 1fr;gap:.15rem 1.25rem}
 @media (max-width:46rem){
 .head,.todo li{grid-template-columns:1fr}.todo li::before{display:none}.body{margin-left:0}
-.evidence{grid-template-columns:1fr 1fr}.evidence>div:not(.wide){grid-column:auto}.bar .tally{margin-left:0}.bar{position:static}html{scroll-padding-top:1rem}}
+.evidence{grid-template-columns:1fr 1fr}.evidence>div:not(.wide){grid-column:auto}.bar .tally{margin-left:0}
+.bar{position:static}html{scroll-padding-top:1rem}}
 @media (forced-colors:active){.badge{border-color:CanvasText}}
 @media print{
 @page{size:A4;margin:15mm 14mm 16mm}
 html{font-size:8.5pt}
 body{color:#000}
-:root{--ink:#000;--soft:#333;--line:#999;--faint:#fff;--link:#000;--met:#000;--not-met:#000;--unknown:#000;--na:#000;--candidate:#000}
+:root{--ink:#000;--soft:#333;--line:#999;--faint:#fff;--link:#000;--met:#000;--not-met:#000;--unknown:#000;--na:#000;
+--candidate:#000}
 header.top,main,footer.page{max-width:none;padding-left:0;padding-right:0}
 header.top{padding-top:0}
 .bar{position:static}
@@ -106,7 +116,10 @@ header.top{padding-top:0}
 article{margin-top:0;break-before:page}
 .leaf,.todo li,.evidence,tr{break-inside:avoid}
 summary,h3,caption{break-after:avoid}
-.evidence{border:.5pt solid #999}
+.evidence{border-left:1pt solid #999;border-radius:0;padding:.1rem .6rem;margin-top:.35rem}
+.leaf,summary{padding:.4rem 0}
+h3{margin-top:1.4rem}
+summary .fold{display:none}
 details::details-content{content-visibility:visible;block-size:auto}
 a{text-decoration:none}
 thead{display:table-header-group}}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 
 import msgspec
 
@@ -124,11 +125,14 @@ LOOKED: dict[str, str] = {
 _DECISIONS = frozenset((Reason.AMBIGUOUS_PROTOCOL, Reason.RESTRICTED, Reason.MODIFIER, Reason.INCOMPLETE, Reason.IDENTITY))
 _FOUND_BY_RECORD = frozenset((Reason.NOT_FOUND, Reason.NO_RECORD, Reason.TOO_OLD, Reason.NEEDS_PERSON, Reason.PENDING_EVENT))
 
+_FORM = "QuestionnaireResponse"  # the form on which people answer: asking is how to get one
+
 _SYSTEMS: dict[str, str] = {
     "http://loinc.org": "LOINC",
     "http://snomed.info/sct": "SNOMED CT",
     "http://hl7.org/fhir/sid/icd-10-cm": "ICD-10-CM",
     "http://hl7.org/fhir/sid/icd-10": "ICD-10",
+    "http://fhir.de/CodeSystem/bfarm/icd-10-gm": "ICD-10-GM",
     "http://www.cms.gov/Medicare/Coding/ICD10": "ICD-10-PCS",
     "http://www.nlm.nih.gov/research/umls/rxnorm": "RxNorm",
     "http://www.whocc.no/atc": "ATC",
@@ -188,14 +192,24 @@ def looked(entry: Retrieved) -> str:
 
 
 def value_text(evidence: Evidence) -> str:
-    """The value as received, and as compared where that differs; neither is altered."""
+    """The value as received, and as compared where that differs; neither is altered.
+
+    `=` says the same value in another unit. Where a note explains the comparison, something else was worked out from it.
+    """
     received, compared = safe_text(evidence.received), safe_text(evidence.compared)
-    return f"{received} = {compared}" if received and compared and received != compared else received or compared
+    if received and compared and received != compared:
+        return f"{received}, compared as {compared}" if evidence.note else f"{received} = {compared}"
+    return received or compared
 
 
 def resource_text(evidence: Evidence) -> str:
     version = f" version {evidence.version}" if evidence.version else ""
     return safe_text(f"{evidence.reference}{version}")
+
+
+def age_of(evidence: Evidence, as_of: str) -> str:
+    """How old a value is on `as_of`; empty for a fact of the Patient, such as the birth date, which does not age."""
+    return "" if evidence.reference.startswith("Patient/") else age_text(evidence.time, as_of)
 
 
 def age_text(time: str, as_of: str) -> str:
@@ -219,16 +233,19 @@ def _days(count: int) -> str:
     return f"{count} day" if count == 1 else f"{count} days"
 
 
-def code_text(code: str) -> str:
-    """A code key with the system's usual name: `LOINC 718-7`."""
-    system, _, value = code.rpartition("|")
-    return safe_text(f"{_SYSTEMS.get(system, system)} {value}".strip())
+def codes_text(codes: Sequence[str]) -> str:
+    """Code keys under the usual names of their systems: `LOINC 718-7, 30350-3, SNOMED CT 259695003`."""
+    by_system: dict[str, list[str]] = {}
+    for code in codes:
+        system, _, value = code.rpartition("|")
+        by_system.setdefault(_SYSTEMS.get(system, system), []).append(value)
+    return safe_text(", ".join(f"{system} {', '.join(values)}".strip() for system, values in by_system.items()))
 
 
 def settle_kind(result: CriterionResult) -> str:
     """Who settles it: `question` (a person), `date` (a milestone), `decision` (neither data nor answers), `record`."""
     by = result.settled_by
-    if result.reason is Reason.NEEDS_PERSON or (by and by.question and not by.resource):
+    if result.reason is Reason.NEEDS_PERSON or (by and by.question and by.resource in ("", _FORM)):
         return "question"
     if result.reason is Reason.PENDING_EVENT:
         return "date"
@@ -241,19 +258,20 @@ def settle_text(result: CriterionResult, codes: int = 6) -> str:
     by = result.settled_by
     if by is None:
         return remedy
-    record = _record(by, codes) if by.resource or by.codes else ""
+    record = _record(by, codes) if by.codes or by.resource not in ("", _FORM) else ""
     if by.milestone:
-        then = record or (f"window: {safe_text(by.window)}" if by.window else "")
-        first = f"the date of {safe_text(by.milestone)}" + (f", then {then}" if then else "")
+        then = f", then {record}" if record else f" (window: {safe_text(by.window)})" if by.window else ""
+        first = f"the date of {safe_text(by.milestone)}{then}"
+    elif result.reason in _FOUND_BY_RECORD:
+        first = record or ("" if by.question else remedy)
     else:
-        first = record if result.reason in _FOUND_BY_RECORD else "; or ".join(part for part in (remedy, record) if part)
+        first = f"{remedy}; or {record}" if record else remedy
     question = f"ask: {safe_text(by.question)}" if by.question else ""
-    asked_only = not record and not by.milestone and result.reason in _FOUND_BY_RECORD
-    return question if question and asked_only else "; or ".join(part for part in (first or remedy, question) if part)
+    return "; or ".join(part for part in (first, question) if part)
 
 
 def _record(by: SettledBy, codes: int) -> str:
-    names = ", ".join(code_text(code) for code in by.codes[:codes])
+    names = codes_text(by.codes[:codes])
     more = f" and {len(by.codes) - codes} more codes" if len(by.codes) > codes else ""
     text = " ".join(part for part in (safe_text(by.resource) or "a record", names + more) if part)
     return f"{text}, {safe_text(by.window)}" if by.window else text

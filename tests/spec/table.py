@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from fhir_elig import places
-from fhir_elig.assess import assess
+from fhir_elig.assessment import assess
 from fhir_elig.concepts import Concepts, load_concepts
 from fhir_elig.criteria.context import Run
 from fhir_elig.documents import load_document
@@ -98,7 +98,7 @@ def protocol(criterion: str, definitions: str = "") -> Protocol:
     """A protocol whose one criterion `c` is that YAML."""
     text = _HEAD + (f"definitions:\n{indent(definitions, '  ')}\n" if definitions else "")
     text += f"inclusion:\n  - id: c\n    text: the words of the protocol\n{indent(criterion, '    ')}\n"
-    return build_protocol(load_document(text, "test.yaml"), concepts(), "0" * 64)
+    return build_protocol(load_document(text, "test.yaml"), concepts())
 
 
 def code_of(name: str) -> str:

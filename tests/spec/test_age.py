@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fhir_elig.assess import assess
+from fhir_elig.assessment import assess
 from fhir_elig.record import Record
 from tests.spec.table import (
     Row,

@@ -243,8 +243,10 @@ def when_of(problem: Problem) -> When | None:
     return problem.onset or problem.recorded
 
 
-def condition_evidence(problem: Problem, asked: frozenset[str], context: Context) -> Evidence:
-    matching = [code for code in problem.codes if context.concepts.names_of(code)[0] & asked]
+def condition_evidence(problem: Problem, asked: frozenset[str], context: Context, limit: str = "") -> Evidence:
+    """A condition as it was sent, and the concepts that it stands for."""
+    matching = {code: context.concepts.names_of(code)[0] & asked for code in problem.codes}
+    codes = [code for code, names in matching.items() if names]
     when = when_of(problem)
     status = ", ".join(
         f"{name} {value}"
@@ -254,12 +256,17 @@ def condition_evidence(problem: Problem, asked: frozenset[str], context: Context
     return Evidence(
         reference=problem.reference,
         version=problem.version,
-        received=matching[0] if matching else problem.text or (problem.codes[0] if problem.codes else ""),
-        compared=Reason.PRESENT.value if matching else "",
-        limit=" or ".join(sorted(asked)),
+        received=codes[0] if codes else problem.text or ", ".join(problem.codes),
+        compared=titles(context, (name for names in matching.values() for name in names)),
+        limit=limit,
         time=when.text if when else "",
         note=status,
     )
+
+
+def titles(context: Context, names: Iterable[str]) -> str:
+    """Concepts as people call them."""
+    return " or ".join(dict.fromkeys(context.concepts.by_name[name].title or name for name in sorted(set(names))))
 
 
 def contact_evidence(contact: tuple[When, Fact], compared: str, window: str) -> Evidence:

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from fhir_elig import times
 from fhir_elig.concepts import Concepts, Match
 from fhir_elig.criteria.base import Binder, Kind, Name, Path, Window, shown_codes
-from fhir_elig.criteria.condition import Absence, contact_evidence
+from fhir_elig.criteria.condition import Absence, contact_evidence, titles
 from fhir_elig.criteria.context import Context, Frame
 from fhir_elig.criteria.outcome import Outcome, flaw_reason, unknown
 from fhir_elig.record import MEDICATION_TYPES, Counts, Fact, Medication, Need, Strength
@@ -120,7 +120,7 @@ class EventKind(Kind):
         if doubt:
             reason = min((r for r, _ in doubt), key=_ORDER.index)
             return unknown(
-                reason, evidence=tuple(_evidence(f, _time(f)) for r, f in doubt if r is reason), set_aside=tuple(aside)
+                reason, evidence=tuple(_evidence(f, _time(f), context) for r, f in doubt if r is reason), set_aside=tuple(aside)
             )
         if self.absence is Absence.OPEN:
             return unknown(Reason.NOT_FOUND)
@@ -197,7 +197,7 @@ class EventKind(Kind):
         return Outcome(
             verdict=MET,
             reason=Reason.PRESENT,
-            evidence=tuple(_evidence(fact, when) for fact, when in present),
+            evidence=tuple(_evidence(fact, when, context) for fact, when in present),
             notes=(f"confounds {', '.join(distorted)}",) if distorted else (),
             when=tuple(when for _, when in present),
             recoverable_from=clear,
@@ -263,10 +263,11 @@ def _time(fact: Fact) -> When | None:
     return when
 
 
-def _evidence(fact: Fact, when: When | None) -> Evidence:
+def _evidence(fact: Fact, when: When | None, context: Context) -> Evidence:
     codes: tuple[str, ...] = getattr(fact, "codes", ())
     received = getattr(fact, "text", "") or ", ".join(codes)
+    what = titles(context, (name for code in codes for name in context.concepts.names_of(code)[0]))
     strength = f"; {fact.strength.value}" if isinstance(fact, Medication) else ""
     return Evidence(
-        fact.reference, fact.version, received, "present", "", when.text if when else "", f"status {fact.status}{strength}"
+        fact.reference, fact.version, received, what, "", when.text if when else "", f"status {fact.status}{strength}"
     )

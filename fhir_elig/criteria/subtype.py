@@ -9,7 +9,7 @@ from pydantic import Field
 
 from fhir_elig.concepts import Concepts, Match
 from fhir_elig.criteria.base import Binder, Kind, Path, shown_codes
-from fhir_elig.criteria.condition import Absence, condition_evidence, when_of
+from fhir_elig.criteria.condition import Absence, condition_evidence, titles, when_of
 from fhir_elig.criteria.context import Context
 from fhir_elig.criteria.outcome import Outcome, flaw_reason, unknown
 from fhir_elig.record import Counts, Need, Problem
@@ -41,12 +41,13 @@ class Subtype(Kind):
                 groups[self._group(problem, context)].append(problem)
         broken = context.incomplete(("Condition",), frozenset((*self.wanted, *self.other, *self.open)), True)
         outcome = broken or self._ladder(groups, context)
+        limit = titles(context, self.wanted)
         asked = frozenset((*self.wanted, *self.other, *self.open))
         evidence = tuple(
-            condition_evidence(p, asked, context) for key in ("wanted", "other", "open", "torn") for p in groups[key]
+            condition_evidence(p, asked, context, limit) for key in ("wanted", "other", "open", "torn") for p in groups[key]
         )
         if outcome.reason is Reason.UNMAPPED:
-            evidence = tuple(condition_evidence(p, asked, context) for p in groups["gap"])
+            evidence = tuple(condition_evidence(p, asked, context, limit) for p in groups["gap"])
         codes = shown_codes(context.concepts, self.wanted)
         settled = SettledBy(resource="Condition", codes=codes, question=self.question)
         return outcome.plus(evidence=evidence, settled_by=settled)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from fhir_elig import times
 from fhir_elig._version import __version__
 from fhir_elig.criteria.context import Context, Run
 from fhir_elig.criteria.logic import outcome_of
 from fhir_elig.criteria.node import Node
 from fhir_elig.criteria.outcome import Outcome, flaw_reason
+from fhir_elig.horizon import valid_until
 from fhir_elig.protocol import Protocol
 from fhir_elig.record import Record
 from fhir_elig.verdict import (
@@ -41,7 +40,6 @@ _SETTLED_BY_DATA = frozenset(
         Reason.NO_REFERENCE_RANGE, Reason.NOT_NUMERIC, Reason.IMPLAUSIBLE, Reason.COMPARATOR, Reason.NO_RECORD,
     }
 )  # fmt: skip
-_MOST_LOOKS = 400  # days on which a verdict may change that are looked at; a bound, not met in practice
 
 
 def assess(protocol: Protocol, record: Record, run: Run) -> Assessment:
@@ -65,7 +63,7 @@ def assess(protocol: Protocol, record: Record, run: Run) -> Assessment:
         status=_status(verdict, decisive),
         recoverable=bool(not_met) and all(result.recoverable for result in not_met),
         provisional=any(leaf.provisional for result in results for leaf in result.leaves()),
-        valid_until=_valid_until(protocol, context, results),
+        valid_until=valid_until(protocol.owners, context, results, lambda later: _results(protocol, later)),
         decisive=tuple(result.id for result in decisive),
         decisions={name: reading for name, reading in sorted(run.decisions.items()) if name in protocol.nodes},
         notes=_notes(record),
@@ -177,44 +175,3 @@ def _status(verdict: Verdict, decisive: Sequence[CriterionResult]) -> Status:
         return Status.ELIGIBLE
     waiting = all(result.reason in _PEOPLE for result in decisive)
     return Status.CANDIDATE if waiting else Status.POTENTIAL_CANDIDATE
-
-
-def _valid_until(protocol: Protocol, context: Context, results: Sequence[CriterionResult]) -> str | None:
-    """The first day on which a criterion's verdict would change with no new data.
-
-    Each node noted the days on which it could see the chart differently; it is looked at again on each of them, and where its
-    verdict changes, the whole protocol is.
-    """
-    now = _verdicts(results)
-    looks = [(days[0], index, 0) for index, (_, _, days) in enumerate(context.probes)]
-    person = context.record.person
-    died = person.died if person is not None else None
-    deaths = [day for day in (died.first, died.last) if day > context.as_of.last] if died is not None else []
-    heapq.heapify(looks)
-    tried: set[int] = set()
-    for _ in range(_MOST_LOOKS):
-        if deaths and (not looks or min(deaths) <= looks[0][0]):
-            day, changed = min(deaths), True
-            deaths.remove(day)
-        elif looks:
-            day, index, position = heapq.heappop(looks)
-            node, verdict, days = context.probes[index]
-            if position + 1 < len(days):
-                heapq.heappush(looks, (days[position + 1], index, position + 1))
-            changed = day not in tried and _changed(node, verdict, day, context)
-        else:
-            return None
-        if changed and day not in tried:
-            tried.add(day)
-            if _verdicts(_results(protocol, context.at(day))) != now:
-                return times.iso(day)
-    return None
-
-
-def _changed(node: Node, verdict: Verdict, day: int, context: Context) -> bool:
-    later = context.at(day)
-    return node.outcome(later).verdict is not verdict
-
-
-def _verdicts(results: Sequence[CriterionResult]) -> dict[str, Verdict]:
-    return {inner.id: inner.verdict for result in results for inner in result.walk()}

@@ -11,6 +11,7 @@ from pydantic import Field
 from fhir_elig.concepts import Concepts
 from fhir_elig.criteria.attestation import Attestation
 from fhir_elig.criteria.base import Binder, Model, Name, Path, Text
+from fhir_elig.criteria.logic import AllOf, AppliesIf
 from fhir_elig.criteria.node import Node
 from fhir_elig.criteria.readings import Readings
 from fhir_elig.documents import Document, load_document, validate
@@ -59,6 +60,9 @@ class Protocol:
         self.concepts = concepts
         self.nodes = nodes
         self.stand_ins = {name: text.else_ for name, text in file.milestones.items() if text.else_}
+        self.owners: dict[int, Node] = {}
+        for node in file.inclusion:
+            _own(node, None, self.owners)
 
     def needs(self) -> tuple[Need, ...]:
         """Resource types and codes that its criteria read; the Patient always."""
@@ -88,6 +92,19 @@ class Protocol:
     def readings(self) -> dict[str, tuple[str, ...]]:
         """The criteria whose text has readings, and their names."""
         return {node.id or "": tuple(node.kind.options) for node in self.criteria() if isinstance(node.kind, Readings)}
+
+
+def _own(node: Node, owner: Node | None, owners: dict[int, Node]) -> None:
+    """Note for each node the criterion that it is a part of, as long as that one is shown as it comes out: not where a guard
+    or a common span stands above it."""
+    owner = node if node.id else owner
+    if owner is not None:
+        owners[id(node)] = owner
+    if isinstance(node.kind, AppliesIf) or (isinstance(node.kind, AllOf) and node.kind.together):
+        return
+    for _, child in node.inner():
+        if not isinstance(child, str):
+            _own(child, owner, owners)
 
 
 def _walk(node: Node) -> Iterator[Node]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from fractions import Fraction
-from typing import ClassVar
 
 from pydantic import Field, StrictInt, model_validator
 
@@ -24,8 +23,6 @@ from fhir_elig.verdict import MET, NOT_MET, UNKNOWN, Evidence, Reason, SetAside,
 
 class Attestation(Kind):
     """A question to a person; `true` satisfies the criterion."""
-
-    repeatable: ClassVar[bool] = False
 
     question: str = Field(min_length=1)
     accepts: tuple[str, ...] = Field((), description="Resources that answer it beside a questionnaire: Consent")
@@ -126,8 +123,6 @@ def _evidence(answer: Answer) -> Evidence:
 
 class Score(Kind):
     """Points for items that people answer; of a group the highest counts once. Unknown items may or may not be there."""
-
-    repeatable: ClassVar[bool] = False
 
     items: dict[Name, StrictInt] = Field(min_length=1)
     groups: tuple[tuple[Name, ...], ...] = ()

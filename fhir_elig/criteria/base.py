@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool
 
@@ -112,10 +112,12 @@ def shown_codes(concepts: Concepts, names: tuple[str, ...]) -> tuple[str, ...]:
 class Kind(Model):
     """One kind of criterion."""
 
-    repeatable: ClassVar[bool] = False  # whether a repeat could change a `not-met` (verdicts, section 12)
-
     def bind(self, binder: Binder, path: Path) -> None:
         """Resolve names and limits; called once, when the protocol is loaded."""
+
+    def keep(self, **bound: object) -> None:
+        """Remember what `bind` resolved: beside the fields, where reading it costs least."""
+        self.__dict__.update(bound)
 
     def needs(self, concepts: Concepts) -> Iterable[Need]:
         return ()

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from fractions import Fraction
-from typing import ClassVar
 
 import msgspec
 from pydantic import Field, PrivateAttr, StrictBool, model_validator
@@ -47,8 +46,6 @@ class Series(Model):
 class Change(Kind):
     """How much a value rose or fell between a baseline and the latest result."""
 
-    repeatable: ClassVar[bool] = False
-
     kinds: tuple[Series, ...] = Field(min_length=1)
     direction: str = Field(pattern="^(increase|decrease)$")
     relative: StrictBool = Field(False, description="In % of the baseline; else in the analyte's unit")
@@ -81,7 +78,7 @@ class Change(Kind):
                 )
             else:
                 analytes.append(analyte)
-        self._analytes = tuple(analytes)
+        self.keep(_analytes=tuple(analytes))
         self._bind_limit(binder, path)
 
     def _bind_limit(self, binder: Binder, path: Path) -> None:
@@ -93,8 +90,7 @@ class Change(Kind):
             binder.finding((*path, key), "FE0206", f'"{text}" is no such change', f"write a number in {unit}")
             return
         strict = self.at_least is None
-        self._limit = Interval(low=amount, low_open=strict)
-        self._limit_text = f"{'>' if strict else '>='} {text}"
+        self.keep(_limit=Interval(low=amount, low_open=strict), _limit_text=f"{'>' if strict else '>='} {text}")
 
     def _amount(self, text: str) -> Fraction | None:
         if self.relative:

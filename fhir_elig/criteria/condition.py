@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import StrEnum
-from typing import ClassVar
 
 import msgspec
 from pydantic import Field, StrictBool
@@ -35,8 +34,6 @@ class Absence(StrEnum):
 
 class Condition(Kind):
     """A condition recorded in the chart: at any time, or with a time that overlaps the window."""
-
-    repeatable: ClassVar[bool] = True
 
     concepts: tuple[str, ...] = Field(min_length=1)
     perhaps: tuple[str, ...] = Field((), description="Records that may be it: a person is asked")

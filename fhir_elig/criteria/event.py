@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import ClassVar
 
 from pydantic import Field, model_validator
 
@@ -20,8 +19,6 @@ from fhir_elig.verdict import MET, NOT_MET, UNKNOWN, Evidence, Reason, SetAside,
 
 class EventKind(Kind):
     """Something done or given inside a window: around a milestone, or before the specimens that other criteria used."""
-
-    repeatable: ClassVar[bool] = True
 
     procedures: tuple[str, ...] = ()
     medications: tuple[str, ...] = ()

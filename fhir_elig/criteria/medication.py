@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from enum import IntEnum, StrEnum
-from typing import ClassVar
 
 from pydantic import Field, PrivateAttr
 
@@ -44,8 +43,6 @@ class Method(StrEnum):
 class Exposure(Kind):
     """Treated with any of the agents for `more-than` (or `at-least`) a time, by the days that records cover."""
 
-    repeatable: ClassVar[bool] = False
-
     agents: tuple[Agent, ...] = Field(min_length=1)
     perhaps: tuple[str, ...] = Field((), description="Drugs of an open list: a person is asked")
     more_than: SpanText | None = None
@@ -73,7 +70,7 @@ class Exposure(Kind):
             text = agent.prednisone_equivalent_at_most
             ceiling = None if text is None else parse_number(text.removesuffix("mg/d").strip())
             limits.append(None if ceiling is None else Interval(high=ceiling))
-        self._limits = tuple(limits)
+        self.keep(_limits=tuple(limits))
 
     def needs(self, concepts: Concepts) -> Iterable[Need]:
         return (Need(name) for name in MEDICATION_TYPES)

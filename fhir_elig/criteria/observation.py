@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from fractions import Fraction
-from typing import ClassVar
 
 import msgspec
 from pydantic import Field, PrivateAttr, model_validator
@@ -73,8 +72,6 @@ class Value(Kind):
     `3 x ULN`. Without a default window of its own, all of the past before screening counts.
     """
 
-    repeatable: ClassVar[bool] = True
-
     concepts: tuple[str, ...] = ()
     derive: Derivation | None = None
     or_derive: Derivation | None = Field(None, description="Used where the window holds no result of the concepts")
@@ -107,18 +104,19 @@ class Value(Kind):
         for derivation, key in ((self.derive, "derive"), (self.or_derive, "or-derive")):
             if derivation is not None:
                 derived.bind(derivation.formula, derivation.inputs, binder, (*path, key))
+        analytes = {}
         for name in sorted(names):
-            analyte = binder.analyte([name], (*path, "concepts")) if self.answer is None else _analyte_of(name, binder.concepts)
-            if analyte is not None:
-                self._analytes[name] = analyte
-        analyte = next(iter(self._analytes.values()), None)
+            found = binder.analyte([name], (*path, "concepts")) if self.answer is None else _analyte_of(name, binder.concepts)
+            if found is not None:
+                analytes[name] = found
+        analyte = next(iter(analytes.values()), None)
         if self.derive is not None:
             analyte = derived.analyte_of(self.derive.formula, binder.concepts)
-        self._limits = Limits.bind(self, analyte, binder, path)
+        self.keep(_analytes=analytes, _limits=Limits.bind(self, analyte, binder, path))
         if self.answer is not None and analyte is not None:
-            self._bands = tuple(
-                _band(b, analyte, binder, (*path, "answer")) for b in (self.answer.negative, self.answer.positive)
-            )  # type: ignore[assignment]
+            where = (*path, "answer")
+            bands = (_band(band, analyte, binder, where) for band in (self.answer.negative, self.answer.positive))
+            self.keep(_bands=tuple(bands))
 
     def needs(self, concepts: Concepts) -> Iterable[Need]:
         names = set(self.concepts)

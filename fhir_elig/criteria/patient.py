@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from fractions import Fraction
-from typing import ClassVar
 
 from pydantic import Field, model_validator
 
@@ -24,8 +23,6 @@ AgeText = Text
 
 class Age(Kind):
     """Age in completed years (`18 a`) at a milestone; from the birthday itself to the day before the next one."""
-
-    repeatable: ClassVar[bool] = False
 
     at_least: AgeText | None = Field(None, pattern=r"^[0-9]{1,3} ?a$")
     at_most: AgeText | None = Field(None, pattern=r"^[0-9]{1,3} ?a$")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import ClassVar
 
 from pydantic import Field
 
@@ -18,8 +17,6 @@ from fhir_elig.verdict import MET, NOT_MET, Reason, SettledBy
 
 class Subtype(Kind):
     """Which subtype of a disease is recorded: the wanted one, another, or one that leaves it open."""
-
-    repeatable: ClassVar[bool] = False
 
     wanted: tuple[str, ...] = Field(min_length=1)
     other: tuple[str, ...] = Field(min_length=1)

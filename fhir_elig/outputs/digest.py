@@ -136,4 +136,4 @@ def status_reason(assessment: Assessment) -> str:
     if assessment.status is Status.ELIGIBLE or not leaves:
         return STATUSES[assessment.status] + (f"; {len(leaves)} unknown that no longer matter" if leaves else "")
     data = sum(settle_kind(leaf) == "record" for leaf in leaves)
-    return f"nothing rules the patient out; {len(leaves)} unknown, of which data could settle {data}"
+    return f"nothing rules the patient out; {len(leaves)} unknown, of which data could settle {data or 'none'}"

@@ -218,15 +218,13 @@ def age_text(time: str, as_of: str) -> str:
     if then is None or now is None or not now.one_day:
         return ""
     longest, shortest = now.first - then.first, now.first - then.last
-    if longest == shortest:
-        return "same day" if longest == 0 else f"{_days(longest)} before" if longest > 0 else f"{_days(-longest)} after"
-    return (
-        f"at most {_days(longest)} before"
-        if shortest < 0 <= longest
-        else f"{shortest} to {_days(longest)} before"
-        if longest > 0
-        else ""
-    )
+    if longest == shortest == 0:
+        return "same day"
+    if longest < 0:
+        return f"{_days(-longest)} after" if longest == shortest else ""
+    if shortest < 0:
+        return f"at most {_days(longest)} before"
+    return f"{_days(longest)} before" if longest == shortest else f"{shortest} to {_days(longest)} before"
 
 
 def _days(count: int) -> str:
@@ -245,10 +243,10 @@ def codes_text(codes: Sequence[str]) -> str:
 def settle_kind(result: CriterionResult) -> str:
     """Who settles it: `question` (a person), `date` (a milestone), `decision` (neither data nor answers), `record`."""
     by = result.settled_by
-    if result.reason is Reason.NEEDS_PERSON or (by and by.question and by.resource in ("", _FORM)):
-        return "question"
     if result.reason is Reason.PENDING_EVENT:
         return "date"
+    if result.reason is Reason.NEEDS_PERSON or (by and by.question and by.resource in ("", _FORM)):
+        return "question"
     return "decision" if result.reason in _DECISIONS else "record"
 
 

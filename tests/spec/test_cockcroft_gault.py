@@ -71,12 +71,36 @@ def kg(sent: str, on: str | None = DAY, **more: Any) -> Any:
 
 ROWS = [
     Row("exactly on the inclusive limit", (MAN50, CREA, KG), CRCL, "met", "in-range"),
-    Row("the age is that of the creatinine's day", (person("1975-05-29"), lab("creatinine", "1.81 mg/dL", DAY), KG), CRCL, "met", "in-range"),
+    Row(
+        "the age is that of the creatinine's day",
+        (person("1975-05-29"), lab("creatinine", "1.81 mg/dL", DAY), KG),
+        CRCL,
+        "met",
+        "in-range",
+    ),
     Row("a day later it is a year more", (person("1974-05-28"), CREA, KG), CRCL, "not-met", "out-of-range"),
     Row("a woman", (person("1975-01-01", "female"), CREA, KG), CRCL, "not-met", "out-of-range"),
-    Row("the sex for clinical use goes first", (person("1975-01-01", "female", clinical_sex="male"), CREA, KG), CRCL, "met", "in-range"),
-    Row("birth sex and gender that differ: both forms", (person("1975-01-01", "female", birth_sex="male"), CREA, KG), CRCL, "unknown", "comparator"),
-    Row("birth sex unknown: both forms", (person("1975-01-01", "male", birth_sex="unknown"), CREA, KG), CRCL, "unknown", "comparator"),
+    Row(
+        "the sex for clinical use goes first",
+        (person("1975-01-01", "female", clinical_sex="male"), CREA, KG),
+        CRCL,
+        "met",
+        "in-range",
+    ),
+    Row(
+        "birth sex and gender that differ: both forms",
+        (person("1975-01-01", "female", birth_sex="male"), CREA, KG),
+        CRCL,
+        "unknown",
+        "comparator",
+    ),
+    Row(
+        "birth sex unknown: both forms",
+        (person("1975-01-01", "male", birth_sex="unknown"), CREA, KG),
+        CRCL,
+        "unknown",
+        "comparator",
+    ),
     Row("no creatinine", (MAN50, KG), CRCL, "unknown", "not-found"),
     Row("a creatinine that is too old", (MAN50, lab("creatinine", "1.0 mg/dL", "2025-01-01"), KG), CRCL, "unknown", "too-old"),
     Row("a preliminary creatinine", (MAN50, lab("creatinine", "1.0 mg/dL", **not_final()), KG), CRCL, "unknown", "not-final"),
@@ -86,9 +110,22 @@ ROWS = [
     Row("a weight 91 days before", (MAN50, CREA, kg("72 kg", "2025-02-26")), CRCL, "unknown", "too-old"),
     Row("a weight after the creatinine", (MAN50, CREA, kg("72 kg", "2025-06-01")), CRCL, "met", "in-range"),
     Row("never one after screening", (MAN50, CREA, kg("72 kg", "2025-06-02")), CRCL, "unknown", "too-old"),
-    Row("never one after a screening that lies behind", (MAN50, lab("creatinine", "1.80 mg/dL", "2025-05-01"), kg("72 kg", "2025-05-11")), CRCL, "unknown", "too-old", {"events": {"screening": "2025-05-10"}}),
+    Row(
+        "never one after a screening that lies behind",
+        (MAN50, lab("creatinine", "1.80 mg/dL", "2025-05-01"), kg("72 kg", "2025-05-11")),
+        CRCL,
+        "unknown",
+        "too-old",
+        {"events": {"screening": "2025-05-10"}},
+    ),
     Row("the nearest weight", (MAN50, CREA, kg("60 kg", "2025-05-20"), kg("72 kg", "2025-05-27")), CRCL, "met", "in-range"),
-    Row("the earlier one of two that lie as near", (MAN50, CREA, kg("60 kg", "2025-05-29"), kg("72 kg", "2025-05-27")), CRCL, "met", "in-range"),
+    Row(
+        "the earlier one of two that lie as near",
+        (MAN50, CREA, kg("60 kg", "2025-05-29"), kg("72 kg", "2025-05-27")),
+        CRCL,
+        "met",
+        "in-range",
+    ),
     Row("a weight without a unit", (MAN50, CREA, kg("72")), CRCL, "unknown", "no-unit"),
     Row("a stated weight is no measured one", (MAN50, CREA, lab("weight_stated", "72 kg", DAY)), CRCL, "unknown", "not-found"),
     Row("a preliminary weight", (MAN50, CREA, kg("72 kg", **not_final())), CRCL, "unknown", "not-found"),
@@ -97,14 +134,32 @@ ROWS = [
     Row("a creatinine without a time", (MAN50, lab("creatinine", "1.8 mg/dL", None), KG), CRCL, "unknown", "imprecise-date"),
     Row("a creatinine of another kind", (MAN50, lab("creatinine_dialysis", "1.8 mg/dL", DAY), KG), CRCL, "unknown", "not-found"),
     Row("no birth date", (person(None), CREA, KG), CRCL, "unknown", "not-found"),
-    Row("a result beyond belief", (person("1975-01-01"), lab("creatinine", "0.2 mg/dL", DAY), kg("300 kg")), CRCL, "unknown", "implausible"),
+    Row(
+        "a result beyond belief",
+        (person("1975-01-01"), lab("creatinine", "0.2 mg/dL", DAY), kg("300 kg")),
+        CRCL,
+        "unknown",
+        "implausible",
+    ),
     Row("a bound of creatinine gives an interval", (MAN50, lab("creatinine", "<1.0 mg/dL", DAY), KG), CRCL, "met", "in-range"),
     Row("a bound that does not decide", (MAN50, lab("creatinine", "<3 mg/dL", DAY), KG), CRCL, "unknown", "comparator"),
     Row("the ideal weight needs the height", (MAN50, CREA, KG), IDEAL, "unknown", "not-found"),
     Row("the ideal weight of a tall man", (MAN50, CREA, KG, lab("height", "180 cm", DAY)), IDEAL, "met", "in-range"),
     Row("the ideal weight of a small man", (MAN50, CREA, KG, lab("height", "160 cm", DAY)), IDEAL, "not-met", "out-of-range"),
-    Row("the adjusted weight of a heavy small man", (MAN50, CREA, kg("120 kg"), lab("height", "160 cm", DAY)), ADJUSTED, "met", "in-range"),
-    Row("the adjusted weight is the actual one under the ideal one", (MAN50, CREA, kg("60 kg"), lab("height", "180 cm", DAY)), ADJUSTED, "not-met", "out-of-range"),
+    Row(
+        "the adjusted weight of a heavy small man",
+        (MAN50, CREA, kg("120 kg"), lab("height", "160 cm", DAY)),
+        ADJUSTED,
+        "met",
+        "in-range",
+    ),
+    Row(
+        "the adjusted weight is the actual one under the ideal one",
+        (MAN50, CREA, kg("60 kg"), lab("height", "180 cm", DAY)),
+        ADJUSTED,
+        "not-met",
+        "out-of-range",
+    ),
     Row("an unreadable height", (MAN50, CREA, KG, lab("height", "180", DAY)), IDEAL, "unknown", "no-unit"),
 ]
 
@@ -152,7 +207,9 @@ def test_the_evidence_names_age_sex_weight_and_their_sources() -> None:
 
 
 def test_other_weights_are_noted_where_they_would_change_the_verdict() -> None:
-    found = relma_results(MAN50, lab("creatinine", "1.80 mg/dL", DAY), kg("72 kg"), lab("height", "160 cm", DAY)).find("creatinine-clearance")
+    found = relma_results(MAN50, lab("creatinine", "1.80 mg/dL", DAY), kg("72 kg"), lab("height", "160 cm", DAY)).find(
+        "creatinine-clearance"
+    )
     assert found is not None and found.reading == "actual-weight"
     assert "the reading ideal-weight would give not-met" in found.notes
 

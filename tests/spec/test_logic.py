@@ -178,15 +178,29 @@ def test_a_reading_that_is_met_either_way_agrees_with_one_that_is_met(other: str
     assert (found.verdict.value, found.conditional) == (MET, True)
 
 
-@pytest.mark.xfail(strict=True, reason="an exception that agrees with the criterion drops that it is met under an open guard only")
+@pytest.mark.xfail(
+    strict=True, reason="an exception that agrees with the criterion drops that it is met under an open guard only"
+)
 def test_an_exception_keeps_what_is_met_either_way_from_being_negated() -> None:
     exception = f"{{when: {{{LEAVES[UNKNOWN]}}}, then: {{{LEAVES[CONDITIONAL]}}}}}"
     assert verdict(f"not:\n  {LEAVES[MET]}\n  unless: {exception}") == UNKNOWN
 
 
 ROWS = [
-    Row("a parent's reason is that of the first child that decides it", (), f"all-of:\n{listed((MET, NOT_MET, UNKNOWN))}", NOT_MET, "absent"),
-    Row("an open all-of gives the reason of the first open one", (), f"all-of:\n{listed((MET, UNKNOWN))}", UNKNOWN, "pending-event"),
+    Row(
+        "a parent's reason is that of the first child that decides it",
+        (),
+        f"all-of:\n{listed((MET, NOT_MET, UNKNOWN))}",
+        NOT_MET,
+        "absent",
+    ),
+    Row(
+        "an open all-of gives the reason of the first open one",
+        (),
+        f"all-of:\n{listed((MET, UNKNOWN))}",
+        UNKNOWN,
+        "pending-event",
+    ),
     Row("a member may be a definition's name", (), "all-of: [{sex: {is: male}}, {not: {sex: {is: female}}}]", MET, "present"),
 ]
 
@@ -229,7 +243,9 @@ PARTS = """applies-if:
 
 def test_what_does_not_apply_shows_its_criteria_as_not_applicable() -> None:
     found = assessed(PARTS % (LEAVES[NOT_MET], LEAVES[MET], LEAVES[MET], LEAVES[UNKNOWN]))
-    assert {part.id: part.verdict.value for part in found.walk()} == dict.fromkeys(("c", "inner", "deep", "fourth"), NOT_APPLICABLE)
+    assert {part.id: part.verdict.value for part in found.walk()} == dict.fromkeys(
+        ("c", "inner", "deep", "fourth"), NOT_APPLICABLE
+    )
 
 
 def test_under_an_open_guard_no_part_is_shown_as_not_met() -> None:

@@ -15,7 +15,22 @@ from fhir_elig.assessment import assess
 from fhir_elig.quantity import Quantity, Range, point
 from fhir_elig.record import Coded, Counts, ReferenceRange
 from fhir_elig.verdict import Retrieved
-from tests.spec.table import Row, check, code_of, lab, limits, person, problem, protocol, relma, relma_results, result, run, said, served
+from tests.spec.table import (
+    Row,
+    check,
+    code_of,
+    lab,
+    limits,
+    person,
+    problem,
+    protocol,
+    relma,
+    relma_results,
+    result,
+    run,
+    said,
+    served,
+)
 
 VECTORS = json.loads((Path(__file__).parents[1] / "data" / "vectors.json").read_text(), parse_float=str)["uln"]["vectors"]
 ALT = "value: {concepts: [alt], at-most: 3 x ULN, window: {before: 28 d}}"
@@ -90,34 +105,138 @@ OWN = [
     Row("the limit of its own range", (lab("alt", "120 U/L", **limits("0 U/L", "40 U/L")),), ALT, "met", "in-range"),
     Row("just above it", (lab("alt", "120.1 U/L", **limits("0 U/L", "40 U/L")),), ALT, "not-met", "out-of-range"),
     Row("a range in another unit", (lab("alt", "2 ukat/L", **limits(None, "40 U/L")),), ALT, "met", "in-range"),
-    Row("a range whose unit stands beside the value only", (lab("alt", "121 U/L", **limits(None, "40")),), ALT, "not-met", "out-of-range"),
+    Row(
+        "a range whose unit stands beside the value only",
+        (lab("alt", "121 U/L", **limits(None, "40")),),
+        ALT,
+        "not-met",
+        "out-of-range",
+    ),
     Row("a range without an upper limit", (lab("alt", "100 U/L", **limits("5 U/L")),), ALT, "unknown", "no-reference-range"),
-    Row("a range in a unit that nobody understands", (lab("alt", "100 U/L", **limits(None, "40 furlong")),), ALT, "unknown", "no-reference-range"),
-    Row("a range that is not the normal one", (lab("alt", "100 U/L", **limits(None, "30 U/L", kind="therapeutic")),), ALT, "unknown", "no-reference-range"),
-    Row("a limit that nobody believes", (lab("alt", "100 U/L", **limits(None, "4000 U/L")),), ALT, "unknown", "no-reference-range"),
+    Row(
+        "a range in a unit that nobody understands",
+        (lab("alt", "100 U/L", **limits(None, "40 furlong")),),
+        ALT,
+        "unknown",
+        "no-reference-range",
+    ),
+    Row(
+        "a range that is not the normal one",
+        (lab("alt", "100 U/L", **limits(None, "30 U/L", kind="therapeutic")),),
+        ALT,
+        "unknown",
+        "no-reference-range",
+    ),
+    Row(
+        "a limit that nobody believes", (lab("alt", "100 U/L", **limits(None, "4000 U/L")),), ALT, "unknown", "no-reference-range"
+    ),
     Row("the lowest limit that is believed", (lab("alt", "46 U/L", **limits(None, "15 U/L")),), ALT, "not-met", "out-of-range"),
     Row("the highest limit that is believed", (lab("alt", "360 U/L", **limits(None, "120 U/L")),), ALT, "met", "in-range"),
-    Row("a bound that the limit does not decide", (lab("alt", "<130 U/L", **limits(None, "40 U/L")),), ALT, "unknown", "comparator"),
+    Row(
+        "a bound that the limit does not decide",
+        (lab("alt", "<130 U/L", **limits(None, "40 U/L")),),
+        ALT,
+        "unknown",
+        "comparator",
+    ),
     Row("a bound that it decides", (lab("alt", "<5 U/L", **limits(None, "40 U/L")),), ALT, "met", "in-range"),
-    Row("a number as text, with a range that names its unit", (lab("alt", Coded(text="121 U/L"), **limits(None, "40 U/L")),), ALT, "not-met", "out-of-range"),
+    Row(
+        "a number as text, with a range that names its unit",
+        (lab("alt", Coded(text="121 U/L"), **limits(None, "40 U/L")),),
+        ALT,
+        "not-met",
+        "out-of-range",
+    ),
     Row("a lower limit of normal", (lab("hemoglobin", "130 g/L", **limits("130 g/L", "170 g/L")),), HB, "met", "in-range"),
     Row("below it", (lab("hemoglobin", "129 g/L", **limits("130 g/L", "170 g/L")),), HB, "not-met", "out-of-range"),
     Row("no lower limit is believed without a range", (lab("hemoglobin", "129 g/L"),), HB, "unknown", "no-reference-range"),
 ]
 
 FITTING = [
-    Row("a range for women, of a woman", (FEMALE, lab("alt", "100 U/L", **limits(None, "33 U/L", sex="female"))), ALT, "not-met", "out-of-range"),
-    Row("a range for women, of a man", (MALE, lab("alt", "100 U/L", **limits(None, "33 U/L", sex="female"))), ALT, "unknown", "no-reference-range"),
-    Row("a range for women, of nobody knows whom", (person(gender="unknown"), lab("alt", "100 U/L", **limits(None, "33 U/L", sex="female"))), ALT, "unknown", "no-reference-range"),
-    Row("birth sex and gender differ: either range", (person(gender="male", birth_sex="female"), lab("alt", "100 U/L", **limits(None, "33 U/L", sex="female"))), ALT, "unknown", "no-reference-range"),
-    Row("the sex for clinical use stands alone", (person(gender="male", clinical_sex="female"), lab("alt", "100 U/L", **limits(None, "33 U/L", sex="female"))), ALT, "not-met", "out-of-range"),
-    Row("a range for the patient's age", (lab("alt", "100 U/L", **limits(None, "33 U/L", low_age=18, high_age=60)),), ALT, "not-met", "out-of-range"),
-    Row("a range for children", (lab("alt", "100 U/L", **limits(None, "33 U/L", high_age=17)),), ALT, "unknown", "no-reference-range"),
-    Row("a range for the old", (lab("alt", "100 U/L", **limits(None, "33 U/L", low_age=61)),), ALT, "unknown", "no-reference-range"),
-    Row("the age on the day of the result", (person("1960-05-28"), lab("alt", "100 U/L", **limits(None, "33 U/L", low_age=65))), ALT, "not-met", "out-of-range"),
-    Row("an age that may fit or not", (person("1960"), lab("alt", "100 U/L", **limits(None, "33 U/L", low_age=65))), ALT, "unknown", "no-reference-range"),
-    Row("an age that nobody knows", (person(None), lab("alt", "100 U/L", **limits(None, "33 U/L", low_age=18))), ALT, "unknown", "no-reference-range"),
-    Row("a range for something that nobody understands", (lab("alt", "100 U/L", **limits(None, "33 U/L", fits_unknown=True)),), ALT, "unknown", "no-reference-range"),
+    Row(
+        "a range for women, of a woman",
+        (FEMALE, lab("alt", "100 U/L", **limits(None, "33 U/L", sex="female"))),
+        ALT,
+        "not-met",
+        "out-of-range",
+    ),
+    Row(
+        "a range for women, of a man",
+        (MALE, lab("alt", "100 U/L", **limits(None, "33 U/L", sex="female"))),
+        ALT,
+        "unknown",
+        "no-reference-range",
+    ),
+    Row(
+        "a range for women, of nobody knows whom",
+        (person(gender="unknown"), lab("alt", "100 U/L", **limits(None, "33 U/L", sex="female"))),
+        ALT,
+        "unknown",
+        "no-reference-range",
+    ),
+    Row(
+        "birth sex and gender differ: either range",
+        (person(gender="male", birth_sex="female"), lab("alt", "100 U/L", **limits(None, "33 U/L", sex="female"))),
+        ALT,
+        "unknown",
+        "no-reference-range",
+    ),
+    Row(
+        "the sex for clinical use stands alone",
+        (person(gender="male", clinical_sex="female"), lab("alt", "100 U/L", **limits(None, "33 U/L", sex="female"))),
+        ALT,
+        "not-met",
+        "out-of-range",
+    ),
+    Row(
+        "a range for the patient's age",
+        (lab("alt", "100 U/L", **limits(None, "33 U/L", low_age=18, high_age=60)),),
+        ALT,
+        "not-met",
+        "out-of-range",
+    ),
+    Row(
+        "a range for children",
+        (lab("alt", "100 U/L", **limits(None, "33 U/L", high_age=17)),),
+        ALT,
+        "unknown",
+        "no-reference-range",
+    ),
+    Row(
+        "a range for the old",
+        (lab("alt", "100 U/L", **limits(None, "33 U/L", low_age=61)),),
+        ALT,
+        "unknown",
+        "no-reference-range",
+    ),
+    Row(
+        "the age on the day of the result",
+        (person("1960-05-28"), lab("alt", "100 U/L", **limits(None, "33 U/L", low_age=65))),
+        ALT,
+        "not-met",
+        "out-of-range",
+    ),
+    Row(
+        "an age that may fit or not",
+        (person("1960"), lab("alt", "100 U/L", **limits(None, "33 U/L", low_age=65))),
+        ALT,
+        "unknown",
+        "no-reference-range",
+    ),
+    Row(
+        "an age that nobody knows",
+        (person(None), lab("alt", "100 U/L", **limits(None, "33 U/L", low_age=18))),
+        ALT,
+        "unknown",
+        "no-reference-range",
+    ),
+    Row(
+        "a range for something that nobody understands",
+        (lab("alt", "100 U/L", **limits(None, "33 U/L", fits_unknown=True)),),
+        ALT,
+        "unknown",
+        "no-reference-range",
+    ),
 ]
 
 
@@ -139,23 +258,79 @@ TABLE = [
     Row("the site's limit for men", (MALE, lab("alt", "110 U/L")), ALT, "met", "in-range", SITE),
     Row("either, where nobody knows the sex", (person(gender=""), lab("alt", "110 U/L")), ALT, "unknown", "conflicting", SITE),
     Row("both agree, where nobody knows the sex", (person(gender=""), lab("alt", "100 U/L")), ALT, "met", "in-range", SITE),
-    Row("the site has none for this sex", (MALE, lab("alt", "110 U/L")), ALT, "unknown", "no-reference-range", {"upper_limits": {"alt": (("female", point(34)),)}}),
+    Row(
+        "the site has none for this sex",
+        (MALE, lab("alt", "110 U/L")),
+        ALT,
+        "unknown",
+        "no-reference-range",
+        {"upper_limits": {"alt": (("female", point(34)),)}},
+    ),
     Row("the site's limit for all", (person(gender=""), lab("alt", "150 U/L")), ALT, "met", "in-range", ONE),
-    Row("its own range goes before the site's", (lab("alt", "150 U/L", **limits(None, "40 U/L")),), ALT, "not-met", "out-of-range", ONE),
-    Row("the site's where its own is not believed", (lab("alt", "150 U/L", **limits(None, "4000 U/L")),), ALT, "met", "in-range", ONE),
-    Row("the site's table has no lower limits", (lab("hemoglobin", "129 g/L"),), HB, "unknown", "no-reference-range", {"upper_limits": {"hemoglobin": (("", point(170)),)}}),
+    Row(
+        "its own range goes before the site's",
+        (lab("alt", "150 U/L", **limits(None, "40 U/L")),),
+        ALT,
+        "not-met",
+        "out-of-range",
+        ONE,
+    ),
+    Row(
+        "the site's where its own is not believed",
+        (lab("alt", "150 U/L", **limits(None, "4000 U/L")),),
+        ALT,
+        "met",
+        "in-range",
+        ONE,
+    ),
+    Row(
+        "the site's table has no lower limits",
+        (lab("hemoglobin", "129 g/L"),),
+        HB,
+        "unknown",
+        "no-reference-range",
+        {"upper_limits": {"hemoglobin": (("", point(170)),)}},
+    ),
 ]
 
 GILBERT = problem("http://hl7.org/fhir/sid/icd-10-cm|E80.4")
 RANGE = limits("0.2 mg/dL", "1.0 mg/dL")
 EXCEPTION = [
     Row("three times with Gilbert syndrome", (GILBERT, lab("bilirubin", "3.0 mg/dL", **RANGE)), BILIRUBIN, "met", "in-range"),
-    Row("over three times, whatever Gilbert is", (GILBERT, lab("bilirubin", "3.1 mg/dL", **RANGE)), BILIRUBIN, "not-met", "out-of-range"),
+    Row(
+        "over three times, whatever Gilbert is",
+        (GILBERT, lab("bilirubin", "3.1 mg/dL", **RANGE)),
+        BILIRUBIN,
+        "not-met",
+        "out-of-range",
+    ),
     Row("at two times without it, whoever vouches", (lab("bilirubin", "2.0 mg/dL", **RANGE),), BILIRUBIN, "met", "in-range"),
     Row("between, without it and nobody vouches", (lab("bilirubin", "2.4 mg/dL", **RANGE),), BILIRUBIN, "unknown", "no-record"),
-    Row("between, without it and Condition read to the end", (served("Condition"), lab("bilirubin", "2.4 mg/dL", **RANGE)), BILIRUBIN, "not-met", "out-of-range"),
-    Row("an unconfirmed Gilbert syndrome leaves it open", (served("Condition"), problem("gilbert", verification="provisional", counts=Counts.UNCONFIRMED), lab("bilirubin", "2.4 mg/dL", **RANGE)), BILIRUBIN, "unknown", "unconfirmed"),
-    Row("E80.7 may be Gilbert syndrome", (served("Condition"), problem("gilbert_unclear"), lab("bilirubin", "2.4 mg/dL", **RANGE)), BILIRUBIN, "unknown", "unmapped"),
+    Row(
+        "between, without it and Condition read to the end",
+        (served("Condition"), lab("bilirubin", "2.4 mg/dL", **RANGE)),
+        BILIRUBIN,
+        "not-met",
+        "out-of-range",
+    ),
+    Row(
+        "an unconfirmed Gilbert syndrome leaves it open",
+        (
+            served("Condition"),
+            problem("gilbert", verification="provisional", counts=Counts.UNCONFIRMED),
+            lab("bilirubin", "2.4 mg/dL", **RANGE),
+        ),
+        BILIRUBIN,
+        "unknown",
+        "unconfirmed",
+    ),
+    Row(
+        "E80.7 may be Gilbert syndrome",
+        (served("Condition"), problem("gilbert_unclear"), lab("bilirubin", "2.4 mg/dL", **RANGE)),
+        BILIRUBIN,
+        "unknown",
+        "unmapped",
+    ),
     Row("direct bilirubin is not total bilirubin", (lab("bilirubin_direct", "0.2 mg/dL"),), BILIRUBIN, "unknown", "not-found"),
 ]
 
@@ -165,7 +340,9 @@ def test_limits_of_normal(row: Row) -> None:
     check(row)
 
 
-@pytest.mark.xfail(strict=True, reason="a range that may fit gives way to the site's limit, so that learning the sex flips the verdict")
+@pytest.mark.xfail(
+    strict=True, reason="a range that may fit gives way to the site's limit, so that learning the sex flips the verdict"
+)
 def test_learning_the_sex_never_flips_a_verdict_that_the_sites_limit_gave() -> None:
     fact = lab("alt", "130 U/L", **limits(None, "34 U/L", sex="female"))
     before = said(result(ALT, person(gender=""), fact, **ONE))
@@ -188,7 +365,9 @@ def test_the_source_of_the_limit_is_said() -> None:
 
 
 def test_a_range_that_is_set_aside_is_said() -> None:
-    assert [s.why for s in result(ALT, lab("alt", "40 U/L", **limits(None, "4000 U/L"))).set_aside] == ["its ULN lies outside what is believed"]
+    assert [s.why for s in result(ALT, lab("alt", "40 U/L", **limits(None, "4000 U/L"))).set_aside] == [
+        "its ULN lies outside what is believed"
+    ]
 
 
 def test_what_the_usual_limits_would_say_is_a_note_and_decides_nothing() -> None:

@@ -16,10 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 import yaml
 
-from fhir_elig import site
 from fhir_elig.cli import pipeline
+from fhir_elig.concepts import Concepts, load_concepts
+from fhir_elig.protocol import Protocol, load_protocol
+from fhir_elig.site import Site, load_site
 from fhir_elig.verdict import Assessment
 from tests.golden.raw import Pairs, parse, write
 
@@ -79,7 +82,7 @@ def find(protocol: str = "*") -> list[Case]:
 
 def _plain(path: Path) -> dict[str, Any]:
     """YAML with every scalar as it is written: a date stays text, `no` stays no."""
-    found: dict[str, Any] = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.BaseLoader)  # noqa: S506
+    found: dict[str, Any] = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.BaseLoader)
     return found
 
 
@@ -189,27 +192,23 @@ class OnServer(msgspec.Struct, frozen=True):
                 yield f"- {json.dumps(row | ({'item': part} if part else {}))}\n"
 
 
-def share_what_is_loaded() -> Callable[[], None]:
-    """Let `prepare` load concepts, protocols and site files once for all cases; the function returned undoes it."""
-    old = pipeline.load_concepts, pipeline.load_protocol, pipeline.load_site
-    concepts = lru_cache(old[0])
-    by_text: dict[bytes, site.Site] = {}
-    protocols: dict[tuple[Path, str], Any] = {}
+def share_what_is_loaded(patch: pytest.MonkeyPatch) -> None:
+    """Let `prepare` load concepts, protocols and site files once for all cases."""
+    by_text: dict[bytes, Site] = {}
+    protocols: dict[tuple[Path, int], Protocol] = {}
 
-    def load_site(path: Path | None, loaded: Any) -> site.Site:
+    def site(path: Path | None, loaded: Concepts) -> Site:
         text = b"" if path is None else path.read_bytes()
         if text not in by_text:
-            by_text[text] = old[2](path, loaded)
+            by_text[text] = load_site(path, loaded)
         return by_text[text]
 
-    def load_protocol(path: Path, loaded: Any) -> Any:
-        key = path, str(id(loaded))
+    def protocol(path: Path, loaded: Concepts) -> Protocol:
+        key = path, id(loaded)  # kept alive by its site
         if key not in protocols:
-            protocols[key] = old[1](path, loaded)
+            protocols[key] = load_protocol(path, loaded)
         return protocols[key]
 
-    def undo() -> None:
-        pipeline.load_concepts, pipeline.load_protocol, pipeline.load_site = old
-
-    pipeline.load_concepts, pipeline.load_protocol, pipeline.load_site = concepts, load_protocol, load_site
-    return undo
+    patch.setattr(pipeline, "load_concepts", lru_cache(load_concepts))
+    patch.setattr(pipeline, "load_site", site)
+    patch.setattr(pipeline, "load_protocol", protocol)

@@ -83,8 +83,9 @@ class Protocol:
         """What people are asked: criterion id, the protocol's words, the question."""
         asked = []
         for node in self.criteria():
-            if isinstance(node.kind, Attestation):
-                asked.append((node.id or "", node.text, node.kind.question))
+            attestation = _attestation(node)
+            if attestation is not None:
+                asked.append((node.id or "", node.text, attestation.question))
             elif node.attestable:
                 asked.append((node.id or "", node.text, node.question))
         return asked
@@ -92,6 +93,14 @@ class Protocol:
     def readings(self) -> dict[str, tuple[str, ...]]:
         """The criteria whose text has readings, and their names."""
         return {node.id or "": tuple(node.kind.options) for node in self.criteria() if isinstance(node.kind, Readings)}
+
+
+def _attestation(node: Node) -> Attestation | None:
+    """The question that this criterion puts itself, behind a guard or not."""
+    if isinstance(node.kind, Attestation):
+        return node.kind
+    nameless = (child for _, child in node.inner() if not isinstance(child, str) and not child.id)
+    return next((found for found in map(_attestation, nameless) if found is not None), None)
 
 
 def _own(node: Node, owner: Node | None, owners: dict[int, Node]) -> None:

@@ -46,6 +46,11 @@ class When(msgspec.Struct, frozen=True):
         return self.start < other.end and other.start < self.end
 
     @property
+    def until_instant(self) -> int:
+        """The last instant that it may be. A time written to the second is that instant: 48 hours to the second are 48 hours."""
+        return self.start if self.end - self.start <= _SECOND else self.end - 1
+
+    @property
     def one_day(self) -> bool:
         return self.first == self.last
 
@@ -145,11 +150,8 @@ def day_of(instant: int, time_zone: str) -> int:
 def days(first: int, last: int, time_zone: str = "UTC", text: str = "") -> When:
     """The calendar days from `first` to `last`, both included, in the zone."""
     end = day_start(last + 1, time_zone) if last < LAST_DAY else END
-    return When(first, last, day_start(first, time_zone), end, text or _days_text(first, last))
-
-
-def _days_text(first: int, last: int) -> str:
-    return iso(first) if first == last else f"{iso(first)}/{iso(last)}"
+    span = iso(first) if first == last else f"{iso(first)}/{iso(last)}"
+    return When(first, last, day_start(first, time_zone), end, text or span)
 
 
 def iso(ordinal: int) -> str:
@@ -263,7 +265,7 @@ class Bounds(msgspec.Struct, frozen=True):
     high_late: int | None
 
     def place(self, when: When) -> Place:
-        first, last = (when.start, when.end - 1) if self.exact else (when.first, when.last)
+        first, last = (when.start, when.until_instant) if self.exact else (when.first, when.last)
         if self.low_early is not None and last < self.low_early:
             return Place.BEFORE
         if self.high_late is not None and first > self.high_late:
@@ -285,9 +287,9 @@ def window_bounds(milestone: When, before: Span | None, after: Span | None) -> B
         return Bounds(
             True,
             None if low is None else milestone.start - low,
-            None if low is None else milestone.end - 1 - low,
+            None if low is None else milestone.until_instant - low,
             None if high is None else milestone.start + high,
-            None if high is None else milestone.end - 1 + high,
+            None if high is None else milestone.until_instant + high,
         )
     return Bounds(
         False,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from fractions import Fraction
 
-from pydantic import Field, StrictInt, model_validator
+from pydantic import Field, PrivateAttr, StrictInt, model_validator
 
 from fhir_elig import derive, times
 from fhir_elig.concepts import Concepts
@@ -29,7 +29,10 @@ class Attestation(Kind):
     expires: SpanText | None = Field(None, description="How long an answer holds")
     hints: tuple[str, ...] = Field((), description="Concepts of conditions that are shown beside the question")
 
+    _criterion: str = PrivateAttr(default="")
+
     def bind(self, binder: Binder, path: Path) -> None:
+        self.keep(_criterion=binder.owner)
         binder.concept_set(self.hints, (*path, "hints"))
         for index, name in enumerate(self.accepts):
             if name != "Consent":
@@ -43,8 +46,7 @@ class Attestation(Kind):
             yield Need("Condition")
 
     def evaluate(self, context: Context) -> Outcome:
-        criterion = next((name for name, node in context.nodes.items() if node.kind is self), "")
-        answer = answered(criterion, context, accepts_consent="Consent" in self.accepts, expires=self.expires)
+        answer = answered(self._criterion, context, accepts_consent="Consent" in self.accepts, expires=self.expires)
         settled = SettledBy(resource="QuestionnaireResponse", question=self.question)
         if answer is None or answer.verdict is UNKNOWN:
             return (answer or unknown(Reason.NEEDS_PERSON)).plus(settled_by=settled, notes=self._hints(context))
@@ -137,7 +139,10 @@ class Score(Kind):
             raise ValueError(f"a group names items that have no points: {', '.join(strange)}")
         return self
 
+    _criterion: str = PrivateAttr(default="")
+
     def bind(self, binder: Binder, path: Path) -> None:
+        self.keep(_criterion=self.answers_of or binder.owner)
         if self.answers_of is not None:
             binder.criterion(self.answers_of, (*path, "answers-of"))
 
@@ -145,8 +150,7 @@ class Score(Kind):
         yield Need("QuestionnaireResponse")
 
     def evaluate(self, context: Context) -> Outcome:
-        owner = self.answers_of or next((name for name, node in context.nodes.items() if node.kind is self), "")
-        said = {item: answered(f"{owner}/{item}", context, accepts_consent=False) for item in self.items}
+        said = {item: answered(f"{self._criterion}/{item}", context, accepts_consent=False) for item in self.items}
         yes = [item for item, outcome in said.items() if outcome is not None and outcome.verdict is MET]
         no = [item for item, outcome in said.items() if outcome is not None and outcome.verdict is NOT_MET]
         points = derive.score(self.items, self.groups, yes, no)

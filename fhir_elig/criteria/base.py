@@ -65,6 +65,7 @@ class Binder:
         self.nodes = nodes
         self.milestones = frozenset(milestones)
         self.findings: list[tuple[Path, Finding]] = []
+        self.owner = ""  # the criterion that is being bound: people answer under its id
 
     def finding(self, path: Path, code: str, why: str, fix: str) -> None:
         self.findings.append((path, Finding(code, "", why, fix)))

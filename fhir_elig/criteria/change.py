@@ -55,6 +55,7 @@ class Change(Kind):
     baseline: SpanText = Field(description="How far before the latest result the baseline may lie")
     measurable: StrictBool = Field(False, description="People may answer with a measured value")
 
+    _criterion: str = PrivateAttr(default="")
     _limit: Interval = PrivateAttr(default=Interval())
     _limit_text: str = PrivateAttr(default="")
     _analytes: tuple[Analyte, ...] = PrivateAttr(default=())
@@ -66,6 +67,7 @@ class Change(Kind):
         return self
 
     def bind(self, binder: Binder, path: Path) -> None:
+        self.keep(_criterion=binder.owner)
         self.window.bind(binder, (*path, "window"))
         analytes = []
         for index, series in enumerate(self.kinds):
@@ -184,7 +186,6 @@ class Change(Kind):
         """Measured values among people's answers to this criterion."""
         if not self.measurable:
             return []
-        criterion = next((name for name, node in context.nodes.items() if node.kind is self), "")
         return [
             Result(
                 reference=answer.reference,
@@ -194,7 +195,7 @@ class Change(Kind):
                 time=answer.on,
                 notes=(answer.by,),
             )
-            for answer in context.facts.answers.get(criterion, ())
+            for answer in context.facts.answers.get(self._criterion, ())
             if answer.value is not None and not isinstance(answer.value, bool)
         ]
 

@@ -15,9 +15,9 @@ from pydantic import Field, StrictBool
 
 from fhir_elig import times
 from fhir_elig.concepts import Concepts, Match
+from fhir_elig.criteria.answers import qualitative
 from fhir_elig.criteria.base import Binder, Kind, Path, SpanText, Window, shown_codes
 from fhir_elig.criteria.context import Context, Frame
-from fhir_elig.criteria.derived import qualitative
 from fhir_elig.criteria.outcome import Outcome, flaw_reason, unknown
 from fhir_elig.criteria.overlap import Overlap, in_window, overlap_of
 from fhir_elig.record import MEDICATION_TYPES, Counts, Fact, Need, Problem
@@ -129,6 +129,10 @@ class Condition(Kind):
             if match is Match.YES or perhaps:
                 seen.aside.append(SetAside(problem.reference, f"verificationStatus {problem.verification or problem.status}"))
             return
+        if in_future(problem, context):
+            if match is not Match.NO or perhaps:
+                seen.aside.append(SetAside(problem.reference, "dated in the future"))
+            return
         if (
             self.not_these
             and match is not Match.YES
@@ -234,6 +238,14 @@ _ORDER = (
     Reason.NEEDS_PERSON,
     Reason.UNMAPPED,
 )
+
+
+def in_future(problem: Problem, context: Context) -> bool:
+    """Whether a record says that it begins, or was made, after `as_of`: it is not used yet."""
+    known = [when for when in (problem.onset, problem.recorded) if when is not None]
+    for when in known:
+        context.mark_around(when)
+    return any(when.start >= context.as_of.end for when in known)
 
 
 def when_of(problem: Problem) -> When | None:

@@ -12,17 +12,16 @@ import msgspec
 from pydantic import Field, StrictBool
 
 from fhir_elig import derive, times
-from fhir_elig.concepts import Concepts, folded
+from fhir_elig.concepts import Concepts
 from fhir_elig.criteria.base import Binder, Model, Path, SpanText, near
 from fhir_elig.criteria.context import Context, Frame
 from fhir_elig.criteria.limits import show
-from fhir_elig.criteria.normal import limit_of_normal
 from fhir_elig.criteria.patient import age_on, sexes_for_ranges
 from fhir_elig.criteria.select import Candidate, Found, evidence_of, gather, hull, interpret
-from fhir_elig.quantity import Analyte, Interval, Reading, compare
-from fhir_elig.record import Coded, Counts, Flag, Result
+from fhir_elig.quantity import Analyte, Interval, Reading
+from fhir_elig.record import Counts, Result
 from fhir_elig.times import Place, When
-from fhir_elig.verdict import MET, Evidence, Reason, SetAside
+from fhir_elig.verdict import Evidence, Reason, SetAside
 
 
 class Input(Model):
@@ -272,28 +271,3 @@ FORMULAS: Mapping[str, Formula] = {
         _differential,
     ),
 }
-
-
-def qualitative(result: Result, context: Context) -> str | None:
-    """`negative` or `positive` as a result says it by code or by its whole text; None if it says neither clearly."""
-    value = result.value
-    if isinstance(value, Flag):
-        return "positive" if value.value else "negative"
-    if not isinstance(value, Coded):
-        return None
-    said = {context.concepts.answers[code] for code in value.codes if code in context.concepts.answers}
-    if not said and value.text:
-        said = {context.concepts.answers.get(folded(value.text), "unclear")}
-    return next(iter(said)) if len(said) == 1 and said <= {"negative", "positive"} else None
-
-
-def above_own_range(candidate: Candidate, context: Context) -> bool:
-    """Whether a number may lie above the upper limit of its own reference range."""
-    names = {name for code in candidate.result.codes for name in context.concepts.names_of(code)[0]}
-    analyte = next((context.concepts.analytes.get(context.concepts.by_name[n].analyte) for n in sorted(names)), None)
-    if analyte is None or candidate.reading.interval is None:
-        return False
-    normal = limit_of_normal("ULN", candidate, analyte, context)
-    if normal is None or not normal.known or normal.interval.low is None:
-        return False
-    return compare(candidate.reading.interval, Interval(high=normal.interval.low)) is not MET

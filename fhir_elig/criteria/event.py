@@ -76,7 +76,7 @@ class EventKind(Kind):
         used = node.outcome(context)
         own = getattr(node.kind, "window", None)
         whens = used.when
-        if not whens or used.verdict is UNKNOWN:
+        if not whens:
             possible = own.frame(context) if own is not None else None
             if possible is None or possible.bounds.low_early is None or possible.bounds.exact:
                 return None
@@ -116,12 +116,14 @@ class EventKind(Kind):
             return unknown(Reason.PENDING_EVENT, settled_by=SettledBy(milestone=self.window.milestone, window=frame.text))
         if doubt:
             reason = min((r for r, _ in doubt), key=_ORDER.index)
-            return unknown(
-                reason, evidence=tuple(_evidence(f, _time(f), context) for r, f in doubt if r is reason), set_aside=tuple(aside)
-            )
+            evidence = tuple(_evidence(f, _time(f), self._asked(), context) for r, f in doubt if r is reason)
+            return unknown(reason, evidence=evidence, set_aside=tuple(aside))
         if self.absence is Absence.OPEN:
             return unknown(Reason.NOT_FOUND)
         return self._absent(frame, context, covered).plus(set_aside=tuple(aside))
+
+    def _asked(self) -> frozenset[str]:
+        return frozenset((*self.procedures, *self.medications))
 
     def _types(self) -> tuple[str, ...]:
         return (("Procedure",) if self.procedures else ()) + (MEDICATION_TYPES if self.medications else ())
@@ -194,7 +196,7 @@ class EventKind(Kind):
         return Outcome(
             verdict=MET,
             reason=Reason.PRESENT,
-            evidence=tuple(_evidence(fact, when, context) for fact, when in present),
+            evidence=tuple(_evidence(fact, when, self._asked(), context) for fact, when in present),
             notes=(f"confounds {', '.join(distorted)}",) if distorted else (),
             when=tuple(when for _, when in present),
             recoverable_from=clear,
@@ -260,10 +262,10 @@ def _time(fact: Fact) -> When | None:
     return when
 
 
-def _evidence(fact: Fact, when: When | None, context: Context) -> Evidence:
+def _evidence(fact: Fact, when: When | None, asked: frozenset[str], context: Context) -> Evidence:
     codes: tuple[str, ...] = getattr(fact, "codes", ())
     received = getattr(fact, "text", "") or ", ".join(codes)
-    what = titles(context, (name for code in codes for name in context.concepts.names_of(code)[0]))
+    what = titles(context, (name for code in codes for name in context.concepts.names_of(code)[0] & asked))
     strength = f"; {fact.strength.value}" if isinstance(fact, Medication) else ""
     return Evidence(
         fact.reference, fact.version, received, what, "", when.text if when else "", f"status {fact.status}{strength}"

@@ -56,7 +56,8 @@ def combine(verdict: Verdict, children: Sequence[Child], outcomes: Sequence[Outc
     if verdict is NOT_APPLICABLE:
         first = Outcome(verdict=verdict, reason=Reason.NOT_APPLICABLE)
     else:
-        first = next((o for o in outcomes if o.verdict is verdict), None) or outcomes[0]
+        deciding = [(child, o) for child, o in zip(children, outcomes, strict=True) if o.verdict is verdict]
+        first = _first(deciding) if deciding else outcomes[0]
     nameless = [o for child, o in zip(children, outcomes, strict=True) if not isinstance(child, str) and not child.id]
     counted = [o for o in outcomes if o.verdict is verdict]
     not_met = [o for o in outcomes if o.verdict is NOT_MET]
@@ -73,6 +74,13 @@ def combine(verdict: Verdict, children: Sequence[Child], outcomes: Sequence[Outc
         provisional=any(o.provisional for o in outcomes),
         children=tuple(r for child, o in zip(children, outcomes, strict=True) for r in shown(child, o)),
     )
+
+
+def _first(deciding: Sequence[tuple[Child, Outcome]]) -> Outcome:
+    """The first child that decides; of nameless parts that are unknown, one that found something speaks before the others."""
+    nameless = all(not isinstance(child, str) and not child.id for child, _ in deciding)
+    found = [o for _, o in deciding if o.verdict is UNKNOWN and o.reason not in (Reason.NOT_FOUND, Reason.NO_RECORD)]
+    return found[0] if nameless and found else deciding[0][1]
 
 
 class Group(Kind):

@@ -102,6 +102,11 @@ class Node(Model):
 
     def bind(self, binder: Binder, path: Path) -> None:
         """Resolve everything inside; names of other nodes must exist."""
+        outer, binder.owner = binder.owner, self.id or binder.owner
+        self._bind_parts(binder, path)
+        binder.owner = outer
+
+    def _bind_parts(self, binder: Binder, path: Path) -> None:
         self.kind.bind(binder, (*path, self.kind_name))
         for inner_path, child in self.inner():
             if isinstance(child, str):

@@ -12,6 +12,7 @@ from pydantic import Field, PrivateAttr, model_validator
 from fhir_elig import units
 from fhir_elig.concepts import Concepts
 from fhir_elig.criteria import derived
+from fhir_elig.criteria.answers import above_own_range, interpreted, qualitative
 from fhir_elig.criteria.base import Binder, Kind, Model, Path, Text, Window, shown_codes
 from fhir_elig.criteria.context import Context, Frame
 from fhir_elig.criteria.limits import Limits, judge
@@ -178,7 +179,13 @@ class Value(Kind):
     def _find(self, frame: Frame, context: Context) -> Found:
         if self.derive is not None:
             return derived.candidates(self.derive.formula, self.derive.inputs, frame, context)
-        found = gather(self.concepts, frame, context, lambda result: self._candidate(result, context))
+        found = gather(
+            self.concepts,
+            frame,
+            context,
+            lambda result: self._candidate(result, context),
+            interpreted=self.answer is not None,
+        )
         for result in context.facts.of(self.set_aside):
             if context.place(result.time, frame) in (Place.INSIDE, Place.PARTLY):
                 found.aside.append(SetAside(result.reference, "another kind of test"))
@@ -194,7 +201,7 @@ class Value(Kind):
     def _candidate(self, result: Result, context: Context) -> Candidate:
         name = next(n for n in self.concepts if result in context.facts.results.get(n, ()))
         analyte = self._analytes.get(name)
-        reading = interpret(result, analyte, context) if analyte is not None else Reading(reason=Reason.UNIT_UNKNOWN)
+        reading = interpret(result, analyte, context) if analyte is not None else Reading(reason=Reason.NOT_NUMERIC)
         return Candidate(result=result, time=result.time, reading=reading, evidence=(evidence_of(result),))
 
     def _taken(self, candidates: Sequence[Candidate]) -> Sequence[Candidate]:
@@ -244,15 +251,18 @@ class Value(Kind):
 
     def _read_answer(self, candidate: Candidate, context: Context) -> tuple[str | None, Reason]:
         result = candidate.result
-        said = derived.qualitative(result, context)
+        said = qualitative(result, context)
         interval = candidate.reading.interval
+        if result.value is None:
+            shown = interpreted(result, context)
+            return (next(iter(shown)), Reason.IN_RANGE) if len(shown) == 1 else (None, Reason.NOT_NUMERIC)
         if interval is not None:
             said = self._by_band(interval, candidate, context)
         if said is None and candidate.reading.reason not in (None, Reason.NOT_NUMERIC):
             return None, candidate.reading.reason
         if said is None:
             return None, Reason.COMPARATOR if interval is not None else Reason.NOT_NUMERIC
-        shown = {context.concepts.answers.get(code) for code in result.interpretation} & {"negative", "positive"}
+        shown = interpreted(result, context)
         if shown and said not in shown:
             return None, Reason.CONFLICTING
         return said, Reason.IN_RANGE
@@ -260,7 +270,7 @@ class Value(Kind):
     def _by_band(self, interval: Interval, candidate: Candidate, context: Context) -> str | None:
         negative, positive = self._bands
         if negative is not None and compare(interval, negative) is MET:
-            return None if derived.above_own_range(candidate, context) else "negative"
+            return None if above_own_range(candidate, context) else "negative"
         if positive is not None and compare(interval, positive) is MET:
             return "positive"
         return None

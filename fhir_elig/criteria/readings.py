@@ -132,11 +132,11 @@ class Readings(Kind):
         if open_one is not None:
             return open_one.plus(children=children)
         says = ", ".join(f"{name}: {o.verdict.value}" for name, o in outcomes.items())
-        first = strictly[0]
+        speaking = sorted(strictly, key=lambda outcome: outcome.verdict is not NOT_MET)  # what speaks against it comes first
         return unknown(
             Reason.AMBIGUOUS_PROTOCOL,
-            evidence=tuple(dict.fromkeys(e for o in strictly for e in o.evidence)),
-            set_aside=first.set_aside,
+            evidence=tuple(dict.fromkeys(e for outcome in speaking for e in outcome.evidence)),
+            set_aside=strictly[0].set_aside,
             notes=(f"the readings differ ({says})",),
             children=children,
         )

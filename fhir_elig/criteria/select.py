@@ -86,13 +86,21 @@ def evidence_of(result: Result, compared: str = "", limit: str = "", note: str =
 
 
 def gather(
-    names: Iterable[str], frame: Frame, context: Context, make: Callable[[Result], Candidate], found: Found | None = None
+    names: Iterable[str],
+    frame: Frame,
+    context: Context,
+    make: Callable[[Result], Candidate],
+    found: Found | None = None,
+    interpreted: bool = False,
 ) -> Found:
-    """Sort the results of these concepts against a window; `make` reads each one that counts."""
+    """Sort the results of these concepts against a window; `make` reads each one that counts.
+
+    With `interpreted` a result that has an interpretation and no value counts too.
+    """
     found = found or Found(candidates=[], aside=[], too_old=[], not_final=[])
     names = tuple(names)
     for result in context.facts.of(names):
-        _sort_in(result, frame, context, make, found)
+        _sort_in(result, frame, context, make, found, interpreted)
     for name in names:
         for result in context.facts.doubtful.get(name, ()):
             if context.place(result.time, frame) in (Place.INSIDE, Place.PARTLY):
@@ -100,7 +108,9 @@ def gather(
     return found
 
 
-def _sort_in(result: Result, frame: Frame, context: Context, make: Callable[[Result], Candidate], found: Found) -> None:
+def _sort_in(
+    result: Result, frame: Frame, context: Context, make: Callable[[Result], Candidate], found: Found, interpreted: bool
+) -> None:
     place = context.place(result.time, frame)
     if place is Place.BEFORE:
         if result.counts is Counts.YES and result.value is not None:
@@ -113,7 +123,7 @@ def _sort_in(result: Result, frame: Frame, context: Context, make: Callable[[Res
     elif result.counts is not Counts.YES:
         found.not_final.append(result)
         found.aside.append(SetAside(result.reference, f"status {result.status}: not final"))
-    elif result.value is None or result.absent:
+    elif result.absent or (result.value is None and not (interpreted and result.interpretation)):
         found.aside.append(SetAside(result.reference, f"no value: {result.absent or 'none sent'}"))
         if result.absent in RESTRICTED_ABSENCE:
             hidden = Reading(reason=Reason.RESTRICTED)
@@ -151,9 +161,10 @@ def one_verdict(outcomes: Sequence[Outcome], candidates: Sequence[Candidate]) ->
     evidence = tuple(e for o in outcomes for e in o.evidence)
     unread = next((o for o in outcomes if o.verdict is UNKNOWN), None)
     if unread is not None and (some_sure or len(outcomes) == 1 and candidates[0].sure):
-        return unread.plus(evidence=evidence)
+        return unread.plus(evidence=evidence, when=tuple(w for o in outcomes for w in o.when))
+    whens = tuple(w for o in outcomes for w in o.when)
     reason = Reason.IMPRECISE_DATE if not some_sure or not _one_instant(candidates) else Reason.CONFLICTING
-    return unknown(reason, evidence=evidence)
+    return unknown(reason, evidence=evidence, when=whens)
 
 
 def _one_instant(candidates: Sequence[Candidate]) -> bool:

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from fhir_elig.concepts import Concepts, Match
 from fhir_elig.criteria.base import Binder, Kind, Path, shown_codes
-from fhir_elig.criteria.condition import Absence, condition_evidence, titles, when_of
+from fhir_elig.criteria.condition import Absence, condition_evidence, in_future, titles, when_of
 from fhir_elig.criteria.context import Context
 from fhir_elig.criteria.outcome import Outcome, flaw_reason, unknown
 from fhir_elig.record import Counts, Need, Problem
@@ -34,7 +34,7 @@ class Subtype(Kind):
     def evaluate(self, context: Context) -> Outcome:
         groups: dict[str, list[Problem]] = {"wanted": [], "other": [], "open": [], "gap": [], "torn": [], "": []}
         for problem in context.record.problems:
-            if problem.counts not in (Counts.NO, Counts.NEGATIVE):
+            if problem.counts not in (Counts.NO, Counts.NEGATIVE) and not in_future(problem, context):
                 groups[self._group(problem, context)].append(problem)
         broken = context.incomplete(("Condition",), frozenset((*self.wanted, *self.other, *self.open)), True)
         outcome = broken or self._ladder(groups, context)

@@ -97,7 +97,7 @@ def with_text(change: Callable[[str], str], assessment: Assessment) -> Assessmen
     def walk(node: Any, key: str = "") -> Any:
         if isinstance(node, dict):
             return {name: walk(value, name) for name, value in node.items()}
-        if isinstance(node, list):
+        if isinstance(node, (list, tuple)):
             return [walk(value, key) for value in node]
         return change(node) if isinstance(node, str) and key not in kept else node
 

@@ -185,5 +185,11 @@ def _read(assessment: Assessment) -> Html:
         el("tr", el("th", _upper(how), scope="row"), el("td", ", ".join(types))) for how, types in retrieved_groups(assessment)
     )
     head = el("thead", el("tr", el("th", "How completely", scope="col"), el("th", "Resource types", scope="col")))
-    table = el("table", el("caption", "Resource types, by how completely they were read", cls="hidden"), head, el("tbody", *rows))
+    table = el(
+        "table",
+        el("caption", "Resource types, by how completely they were read", cls="hidden"),
+        head,
+        el("tbody", *rows),
+        cls="read",
+    )
     return el("section", el("h3", "What was read"), table)

@@ -27,7 +27,7 @@ header.top{padding-top:3rem;padding-bottom:2rem}
 .meta{display:flex;flex-wrap:wrap;gap:.25rem 2.25rem;margin-top:1rem}
 .meta>div,.evidence>div{min-width:0}
 dt{font-size:.78rem;color:var(--soft)}
-dd{font-size:.95rem}
+dd{font-size:.95rem;overflow-wrap:anywhere}
 .tiles{display:flex;flex-wrap:wrap;gap:.75rem;list-style:none;padding:0;margin:1.75rem 0 0}
 .tiles li{border:1px solid var(--line);border-radius:.5rem;padding:.7rem 1.1rem .75rem;min-width:9rem}
 .tiles b{display:block;font-size:1.6rem;line-height:1.2;font-weight:600}
@@ -45,7 +45,10 @@ caption{text-align:left;font-weight:650;font-size:1.02rem;padding:0 0 .6rem}
 th,td{text-align:left;vertical-align:baseline;padding:.6rem 1.2rem .6rem 0;border-bottom:1px solid var(--line)}
 thead th{white-space:nowrap;font-size:.8rem;font-weight:500;color:var(--soft);border-bottom-color:#8b96a3;
 padding-top:.3rem;padding-bottom:.3rem}
-tbody th{font-weight:600;white-space:nowrap}
+tbody th{font-weight:600}
+.scroll tbody th{white-space:nowrap}
+.read th,.read td{overflow-wrap:anywhere}
+.read th{width:15rem}
 .number{text-align:right;padding-right:1.4rem}
 tbody tr:hover{background:var(--faint)}
 article{margin-top:4.5rem;padding-bottom:1rem}
@@ -57,7 +60,7 @@ padding:.8rem 0 .7rem;border-bottom:2px solid var(--ink)}
 .lead{font-size:1.12rem;line-height:1.45;margin:1.1rem 0 0;max-width:46rem}
 .holds{color:var(--soft);margin-top:.3rem}
 .todo{padding:0;list-style:none;counter-reset:item;border-top:1px solid var(--line)}
-.todo li{counter-increment:item;display:grid;grid-template-columns:1.8rem 8.5rem 1fr;gap:0 .5rem;padding:.55rem 0;
+.todo li{counter-increment:item;display:grid;grid-template-columns:1.8rem 8.5rem minmax(0,1fr);gap:0 .5rem;padding:.55rem 0;
 border-bottom:1px solid var(--line)}
 .todo li::before{content:counter(item);color:var(--soft)}
 .todo .kind{color:var(--soft);font-size:.92rem}
@@ -67,7 +70,7 @@ border-bottom:1px solid var(--line)}
 .tree>li:last-child{border-bottom:1px solid var(--line)}
 .tree ul{margin-left:.45rem;padding-left:1.1rem;border-left:2px solid var(--line)}
 .leaf,summary{padding:.75rem 0 .8rem}
-.head{display:grid;grid-template-columns:8.9rem 1fr;gap:0 .75rem;align-items:baseline}
+.head{display:grid;grid-template-columns:8.9rem minmax(0,1fr);gap:0 .75rem;align-items:baseline}
 .sentence{font-weight:600}
 summary .sentence{font-weight:650}
 .why{color:var(--soft);font-size:.92rem}
@@ -79,7 +82,8 @@ summary .fold::after{content:"";display:inline-block;width:.42em;height:.42em;bo
 border-bottom:2px solid var(--soft);transform:rotate(-45deg);margin-left:.5em;vertical-align:.14em}
 details[open]>summary .fold::after{transform:rotate(45deg)}
 .body{margin-left:9.65rem}
-.evidence{display:grid;grid-template-columns:1.15fr 1fr 1fr 1fr 1.45fr;gap:.3rem 1rem;margin-top:.55rem;
+.evidence{display:grid;grid-template-columns:minmax(0,1.15fr) repeat(3,minmax(0,1fr)) minmax(0,1.45fr);
+gap:.3rem 1rem;margin-top:.55rem;
 padding:.5rem .75rem;background:var(--faint);border-radius:.35rem}
 .evidence dd{font-size:.92rem}
 .evidence .received{grid-column:1}.evidence .compared{grid-column:2}.evidence .limit{grid-column:3}
@@ -90,17 +94,18 @@ details>.body{margin-bottom:.75rem}
 .evidence .version{color:inherit;text-decoration:inherit}
 .evidence .age{color:var(--soft)}
 .evidence .age,.evidence .version{font-size:.85rem;display:block}
-.remarks{margin-top:.5rem;font-size:.92rem;display:grid;grid-template-columns:max-content 1fr;gap:.2rem .75rem;
+.remarks{margin-top:.5rem;font-size:.92rem;display:grid;grid-template-columns:max-content minmax(0,1fr);gap:.2rem .75rem;
 padding:0 .75rem}
 .remarks dt{font-size:.92rem}
 .remarks dd{font-size:.92rem}
 .remarks .settle{font-weight:600}
 footer.page{margin-top:5rem;padding-top:1.5rem;padding-bottom:4rem;border-top:2px solid var(--ink);font-size:.9rem}
 footer.page .claim{font-weight:650;font-size:1rem;margin-bottom:.75rem}
-footer.page dl{display:grid;grid-template-columns:max-content 1fr;gap:.15rem 1.25rem}
+footer.page dl{display:grid;grid-template-columns:max-content minmax(0,1fr);gap:.15rem 1.25rem}
 @media (max-width:46rem){
-.head,.todo li{grid-template-columns:1fr}.todo li::before{display:none}.body{margin-left:0}
-.evidence{grid-template-columns:1fr 1fr}.evidence>div:not(.wide){grid-column:auto}.bar .tally{margin-left:0}
+.read th{width:40%}
+.head,.todo li{grid-template-columns:minmax(0,1fr)}.todo li::before{display:none}.body{margin-left:0}
+.evidence{grid-template-columns:repeat(2,minmax(0,1fr))}.evidence>div:not(.wide){grid-column:auto}.bar .tally{margin-left:0}
 .bar{position:static}html{scroll-padding-top:1rem}}
 @media (forced-colors:active){.badge{border-color:CanvasText}}
 @media print{

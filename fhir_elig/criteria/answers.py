@@ -1,0 +1,41 @@
+"""Qualitative results: negative or positive by code, by a whole text, by interpretation; numbers against their own range."""
+
+from __future__ import annotations
+
+from fhir_elig.concepts import folded
+from fhir_elig.criteria.context import Context
+from fhir_elig.criteria.normal import limit_of_normal
+from fhir_elig.criteria.select import Candidate
+from fhir_elig.quantity import Interval, compare
+from fhir_elig.record import Coded, Flag, Result
+from fhir_elig.verdict import MET
+
+
+def qualitative(result: Result, context: Context) -> str | None:
+    """`negative` or `positive` as a result says it by code or by its whole text; None if it says neither clearly."""
+    value = result.value
+    if isinstance(value, Flag):
+        return "positive" if value.value else "negative"
+    if not isinstance(value, Coded):
+        return None
+    said = {context.concepts.answers[code] for code in value.codes if code in context.concepts.answers}
+    if not said and value.text:
+        said = {context.concepts.answers.get(folded(value.text), "unclear")}
+    return next(iter(said)) if len(said) == 1 and said <= {"negative", "positive"} else None
+
+
+def interpreted(result: Result, context: Context) -> set[str]:
+    """What a result's interpretation codes say: `negative`, `positive`, both or neither (normal and abnormal are neither)."""
+    return {context.concepts.answers.get(code, "") for code in result.interpretation} & {"negative", "positive"}
+
+
+def above_own_range(candidate: Candidate, context: Context) -> bool:
+    """Whether a number may lie above the upper limit of its own reference range."""
+    names = {name for code in candidate.result.codes for name in context.concepts.names_of(code)[0]}
+    analyte = next((context.concepts.analytes.get(context.concepts.by_name[n].analyte) for n in sorted(names)), None)
+    if analyte is None or candidate.reading.interval is None:
+        return False
+    normal = limit_of_normal("ULN", candidate, analyte, context)
+    if normal is None or not normal.known or normal.interval.low is None:
+        return False
+    return compare(candidate.reading.interval, Interval(high=normal.interval.low)) is not MET

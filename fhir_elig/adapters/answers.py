@@ -186,7 +186,7 @@ def _signer(resource: Resource, head: Head, context: Context) -> str:
 def _studies(resource: Resource, provisions: list[Any], context: Context) -> tuple[str, ...]:
     """References to each ResearchStudy that it names: in an extension, its source, or its provisions' data and actors."""
     named = [one.get("valueReference") for one in items(resource.get("extension"))]
-    named.append(resource.get("sourceReference"))
+    named += items(resource.get("sourceReference"))
     for provision in provisions:
         named += [one.get("reference") for name in ("data", "actor") for one in items(provision.get(name))]
     found = {reference_text(one, context) for one in named if one}

@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 
 from fhir_elig.errors import DataError
+from fhir_elig.sources import clean_json
 from fhir_elig.sources.refusals import Bad, Refusal, defects, entries, refusal
 
 __all__ = ["LIMIT", "Parsed", "Refusal", "fragments", "loads", "parse"]
@@ -54,6 +55,14 @@ def parse(data: bytes, *, limit: int = LIMIT) -> Parsed:
     """
     if len(data) > limit:
         raise DataError(f"larger than {limit} bytes")
+    try:
+        return Parsed(clean_json.read(data))
+    except clean_json.Doubt:
+        return _parse_strictly(data)
+
+
+def _parse_strictly(data: bytes) -> Parsed:
+    """Byte by byte, with a mark at each defect."""
     text, careful = _text(_shallow(data))
     reader = _reader(careful)
     try:

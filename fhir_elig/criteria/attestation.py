@@ -65,6 +65,10 @@ class Attestation(Kind):
 def answered(criterion: str, context: Context, *, accepts_consent: bool, expires: str | None = None) -> Outcome | None:
     """What people answered to a criterion: met, not-met, or unknown where they contradict each other; None if nobody did."""
     usable, aside = _usable(criterion, context, accepts_consent, expires)
+    kinds = ("QuestionnaireResponse", "Consent") if accepts_consent else ("QuestionnaireResponse",)
+    broken = context.incomplete(kinds, frozenset())
+    if broken is not None:
+        return broken.plus(set_aside=(*broken.set_aside, *aside))
     if not usable:
         return unknown(Reason.NEEDS_PERSON, set_aside=aside) if aside else None
     newest = max(a.on.start for a in usable if a.on is not None)

@@ -31,7 +31,7 @@ from fhir_elig.criteria.select import (
     superseded,
 )
 from fhir_elig.quantity import Analyte, Interval, Quantity, compare, parse_number
-from fhir_elig.record import Need, Result
+from fhir_elig.record import Counts, Need, Result
 from fhir_elig.times import Place, When
 from fhir_elig.verdict import MET, NOT_MET, UNKNOWN, Evidence, Reason, SettledBy
 
@@ -193,10 +193,11 @@ class Change(Kind):
                 codes=(),
                 value=Quantity(answer.value),
                 time=answer.on,
+                flaws=answer.flaws,
                 notes=(answer.by,),
             )
             for answer in context.facts.answers.get(self._criterion, ())
-            if answer.value is not None and not isinstance(answer.value, bool)
+            if answer.value is not None and not isinstance(answer.value, bool) and answer.counts is Counts.YES
         ]
 
     def _pair(self, found: Found, analyte: Analyte, context: Context) -> Outcome | None:

@@ -17,7 +17,7 @@ from fhir_elig.criteria.base import Binder, Model, Path, SpanText, near
 from fhir_elig.criteria.context import Context, Frame
 from fhir_elig.criteria.limits import show
 from fhir_elig.criteria.patient import age_on, sexes_for_ranges
-from fhir_elig.criteria.select import Candidate, Found, evidence_of, gather, hull, interpret
+from fhir_elig.criteria.select import RESTRICTED_ABSENCE, Candidate, Found, evidence_of, gather, hull, interpret
 from fhir_elig.quantity import Analyte, Interval, Reading
 from fhir_elig.record import Counts, Result
 from fhir_elig.times import Place, When
@@ -137,7 +137,8 @@ def _cockcroft_gault(
     age = f"{youngest} a" if youngest == oldest else f"{youngest} to {oldest} a"
     note = f"Cockcroft-Gault: age {age}, {' or '.join(sorted(sexes))}, {show(weight, 'kg')}"
     evidence = [evidence_of(result, note=note), *(e for _, e in weights)]
-    return Candidate(result=result, time=result.time, reading=Reading(interval=value), evidence=tuple(evidence))
+    doubt = Reason.CONFLICTING if len({interval for interval, _ in weights}) > 1 else Reason.COMPARATOR
+    return Candidate(result=result, time=result.time, reading=Reading(interval=value), evidence=tuple(evidence), doubt=doubt)
 
 
 def _weights(
@@ -154,45 +155,60 @@ def _weights(
     return [(derive.adjusted_weight(interval, ideal) if formula.adjusted else ideal, e) for interval, e in actual]
 
 
+class Near(msgspec.Struct):
+    """A result beside another one: how near and how far it may lie, in days, and whether it surely lies within reach."""
+
+    result: Result
+    when: When
+    closest: int
+    farthest: int
+    sure: bool
+
+
 def _nearest(source: Input, to: Result, frame: Frame, context: Context) -> Reading | list[tuple[Interval, Evidence]]:
     """The results nearest in time to another one; of two that lie as near, the earlier; a reason if none can be read."""
-    span = times.parse_span(source.within or "")
     time = to.time
     if time is None:
         return Reading(reason=Reason.IMPRECISE_DATE)
-    usable: list[tuple[int, int, Result, When]] = []
-    for result in context.facts.of(source.concepts):
-        when = result.time
-        if result.counts is not Counts.YES or result.value is None or result.absent or when is None:
-            continue
-        if when.start >= context.as_of.end or when.first > frame.high.last:
-            continue
-        if span is not None and not (span.shift(time.first, -1) <= when.first and when.last <= span.shift(time.last, 1)):
-            continue
-        farthest = max(abs(when.last - time.first), abs(time.last - when.first))
-        closest = max(0, when.first - time.last, time.first - when.last)
-        usable.append((closest, farthest, result, when))
-    if not usable:
+    found = [one for result in context.facts.of(source.concepts) for one in _near(source, result, time, frame, context)]
+    if not found:
         older = any(r.counts is Counts.YES and r.value is not None for r in context.facts.of(source.concepts))
         return Reading(reason=Reason.TOO_OLD if older else Reason.NOT_FOUND)
-    return _read_nearest(source, usable, time, context)
+    reach = min((one.farthest for one in found if one.sure), default=None)
+    if reach is None:
+        return Reading(reason=Reason.IMPRECISE_DATE)
+    nearest = [one for one in found if one.closest <= reach]
+    if all(one.when.one_day for one in nearest) and time.one_day:
+        nearest = [one for one in nearest if one.when.first <= time.first] or nearest
+    return _read_nearest(source, nearest, context)
 
 
-def _read_nearest(
-    source: Input, usable: list[tuple[int, int, Result, When]], time: When, context: Context
-) -> Reading | list[tuple[Interval, Evidence]]:
-    reach = min(farthest for _, farthest, _, _ in usable)
-    nearest = [(result, when) for closest, _, result, when in usable if closest <= reach]
-    if all(when.one_day for _, when in nearest) and time.one_day:
-        earlier = [pair for pair in nearest if pair[1].first <= time.first]
-        nearest = earlier or nearest
+def _near(source: Input, result: Result, time: When, frame: Frame, context: Context) -> list[Near]:
+    when = result.time
+    unsaid = result.value is None or bool(result.absent)
+    if result.counts is not Counts.YES or when is None or (unsaid and result.absent not in RESTRICTED_ABSENCE):
+        return []
+    if when.start >= context.as_of.end or when.first > frame.high.last:
+        return []
+    span = times.parse_span(source.within or "")
+    low, high = (-1, 10**9) if span is None else (span.shift(time.first, -1), span.shift(time.last, 1))
+    if when.last < low or when.first > high:
+        return []
+    farthest = max(abs(when.last - time.first), abs(time.last - when.first))
+    closest = max(0, when.first - time.last, time.first - when.last)
+    return [Near(result, when, closest, farthest, low <= when.first and when.last <= high)]
+
+
+def _read_nearest(source: Input, nearest: list[Near], context: Context) -> Reading | list[tuple[Interval, Evidence]]:
     read = []
-    for result, _ in nearest:
-        reading = interpret(result, _analyte(source, result, context), context)
+    for one in nearest:
+        analyte = _analyte(source, one.result, context)
+        hidden = Reading(reason=Reason.RESTRICTED) if one.result.absent else None
+        reading = hidden or interpret(one.result, analyte, context)
         if reading.interval is None:
             return reading
-        canonical = _analyte(source, result, context).canonical
-        read.append((reading.interval, evidence_of(result, compared=show(reading.interval, canonical), note="weight")))
+        shown = show(reading.interval, analyte.canonical)
+        read.append((reading.interval, evidence_of(one.result, compared=shown, note=analyte.name)))
     return read
 
 

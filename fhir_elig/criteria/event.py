@@ -151,8 +151,8 @@ class EventKind(Kind):
             reason = self._why_doubtful(event, match, place is Place.INSIDE)
             if reason is not None:
                 doubt.append((reason, event))
-            elif event.time is not None:
-                present.append((event, event.time))
+            else:
+                present.append((event, event.time or context.as_of.until()))
 
     def _why_doubtful(self, fact: Fact, match: Match, inside: bool) -> Reason | None:
         if match is not Match.YES:
@@ -177,7 +177,7 @@ class EventKind(Kind):
                 continue
             ordered = medication.strength is Strength.ORDERED or medication.counts is not Counts.YES
             reason = self._why_doubtful(medication, match, place is Place.INSIDE)
-            if reason is None and ordered:
+            if reason in (None, Reason.IMPRECISE_DATE) and ordered:
                 reason = Reason.UNCONFIRMED
             if reason is not None:
                 doubt.append((reason, medication))

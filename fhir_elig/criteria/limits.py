@@ -139,7 +139,7 @@ def _judge_one(value: Interval, limit: Limit, candidate: Candidate, analyte: Ana
     if limit.amount is not None:
         verdict = compare(value, limit.interval(limit.amount))
         text = "" if context.quiet else f"{limit.sign} {units.display(limit.amount, analyte.canonical)}"
-        return _outcome(verdict, Reason.COMPARATOR, near(value, limit.amount), (text,))
+        return _outcome(verdict, candidate.doubt, near(value, limit.amount), (text,))
     factor = limit.multiple or Fraction(1)
     normal = limit_of_normal(limit.of, candidate, analyte, context)
     if normal is None:

@@ -148,11 +148,15 @@ class Node(Model):
         return outcome
 
     def _attested(self, outcome: Outcome, context: Context) -> Outcome:
+        asked = outcome.settled_by or SettledBy(resource="QuestionnaireResponse")
+        outcome = outcome.plus(settled_by=msgspec.structs.replace(asked, question=self.question))
         answer = answered(self.id or "", context, accepts_consent=False)
         if answer is None or outcome.reason is Reason.PENDING_EVENT:  # nobody can answer for days to come
-            asked = outcome.settled_by or SettledBy(resource="QuestionnaireResponse")
-            return outcome.plus(settled_by=msgspec.structs.replace(asked, question=self.question))
-        return answer.plus(evidence=(*answer.evidence, *outcome.evidence), children=outcome.children)
+            return outcome
+        if answer.verdict is UNKNOWN and not answer.evidence:  # nothing that was said can be used
+            return outcome.plus(set_aside=(*outcome.set_aside, *answer.set_aside))
+        settled = outcome.settled_by if answer.verdict is UNKNOWN else None
+        return answer.plus(evidence=(*answer.evidence, *outcome.evidence), children=outcome.children, settled_by=settled)
 
     def result(self, outcome: Outcome) -> CriterionResult:
         """The outcome as this criterion's published result."""

@@ -38,21 +38,26 @@ def limit_of_normal(which: str, candidate: Candidate, analyte: Analyte, context:
         if len(believable) < len(own)
         else ()
     )
+    ends = [end for end, _ in believable]
     if any(sure for _, sure in believable):
-        ends = [end for end, _ in believable]
-        return Normal(
-            _span(ends), "" if context.quiet else f"{which} {_limits_text(ends, analyte)} from referenceRange", True, aside
-        )
+        note = "" if context.quiet else f"{which} {_limits_text(ends, analyte)} from referenceRange"
+        return Normal(_span(ends), note, True, aside)
+    rest = _without_range(which, analyte, context)
+    if rest is None or not ends:
+        return None if rest is None else msgspec.structs.replace(rest, set_aside=aside)
+    # A range that may be the patient's stands beside what holds without it, so that learning more never flips a verdict.
+    held = [end for end in (rest.interval.low, rest.interval.high) if end is not None]
+    return Normal(_span([*ends, *held]), f"a range that may not fit; {rest.note}", False, aside)
+
+
+def _without_range(which: str, analyte: Analyte, context: Context) -> Normal | None:
+    """The limit of normal where the result has none: the site's, else what is believed."""
     site = _site_limits(which, analyte, context)
     if site is not None:
-        return Normal(
-            site,
-            f"{which} {_limits_text([x for x in (site.low, site.high) if x is not None], analyte)} from the site's table",
-            True,
-            aside,
-        )
+        ends = [end for end in (site.low, site.high) if end is not None]
+        return Normal(site, "" if context.quiet else f"{which} {_limits_text(ends, analyte)} from the site's table", True)
     if which == "ULN" and analyte.believed is not None:
-        return Normal(analyte.believed, "no reference range; decided only if every believable limit agrees", False, aside)
+        return Normal(analyte.believed, "no reference range; decided only if every believable limit agrees", False)
     return None
 
 

@@ -16,7 +16,7 @@ from fhir_elig.criteria.answers import above_own_range, interpreted, qualitative
 from fhir_elig.criteria.base import Binder, Kind, Model, Path, Text, Window, shown_codes
 from fhir_elig.criteria.context import Context, Frame
 from fhir_elig.criteria.limits import Limits, judge
-from fhir_elig.criteria.outcome import Outcome, unknown
+from fhir_elig.criteria.outcome import Outcome, flaw_reason, unknown
 from fhir_elig.criteria.select import (
     Candidate,
     Found,
@@ -253,9 +253,14 @@ class Value(Kind):
         result = candidate.result
         said = qualitative(result, context)
         interval = candidate.reading.interval
+        flaw = flaw_reason(result)
+        if flaw not in (None, Reason.CONFLICTING) or candidate.reading.reason is Reason.RESTRICTED:
+            return None, flaw or Reason.RESTRICTED
         if result.value is None:
             shown = interpreted(result, context)
-            return (next(iter(shown)), Reason.IN_RANGE) if len(shown) == 1 else (None, Reason.NOT_NUMERIC)
+            if len(shown) == 1:
+                return next(iter(shown)), Reason.IN_RANGE
+            return None, Reason.CONFLICTING if shown else Reason.NOT_FOUND
         if interval is not None:
             said = self._by_band(interval, candidate, context)
         if said is None and candidate.reading.reason not in (None, Reason.NOT_NUMERIC):

@@ -26,8 +26,8 @@ def overlap_of(problem: Problem, frame: Frame, stale: times.Span | None, context
     began = problem.onset or (problem.recorded.until() if problem.recorded else context.as_of.until())
     bounds = frame.bounds
     context.mark_around(began)
-    low_early, low_late = _days(bounds.low_early, frame, context), _days(bounds.low_late, frame, context)
-    high_early, high_late = _days(bounds.high_early, frame, context), _days(bounds.high_late, frame, context)
+    low_early, low_late = (_day(end, times.FIRST_DAY, frame, context) for end in (bounds.low_early, bounds.low_late))
+    high_early, high_late = (_day(end, times.LAST_DAY, frame, context) for end in (bounds.high_early, bounds.high_late))
     today = context.as_of.last
     ended = problem.abated
     unknown_end = (
@@ -49,10 +49,10 @@ def overlap_of(problem: Problem, frame: Frame, stale: times.Span | None, context
     return Overlap.SURE
 
 
-def _days(end: int | None, frame: Frame, context: Context) -> int:
+def _day(end: int | None, open_end: int, frame: Frame, context: Context) -> int:
     """A window's end as a calendar day."""
     if end is None:
-        return times.LAST_DAY
+        return open_end
     return times.day_of(end, context.run.time_zone) if frame.bounds.exact else end
 
 
@@ -68,5 +68,6 @@ def in_window(medication: Medication, frame: Frame | None, context: Context) -> 
     start = medication.start or ALWAYS
     end = medication.end or context.as_of
     span = start.hull(end) if end.end >= start.start else start
-    low, high = _days(frame.bounds.low_early, frame, context), _days(frame.bounds.high_late, frame, context)
+    low = _day(frame.bounds.low_early, times.FIRST_DAY, frame, context)
+    high = _day(frame.bounds.high_late, times.LAST_DAY, frame, context)
     return span.first <= high and span.last >= low and span.first <= context.as_of.last

@@ -30,7 +30,7 @@ class Unless(Guarded):
         if guard.verdict is MET:
             return other.plus(evidence=(*other.evidence, *guard.evidence), notes=(*other.notes, "by exception"))
         if other.verdict is main.verdict:
-            return main
+            return main if guard.verdict is not UNKNOWN else main.plus(guard=main.guard or other.guard)
         if guard.verdict is UNKNOWN:
             decided = main if main.verdict is UNKNOWN else other if other.verdict is UNKNOWN else None
             if decided is not None:
@@ -124,10 +124,11 @@ class Readings(Kind):
         chosen = decision or self.decided
         if chosen is not None:
             return _noted(outcomes[chosen], chosen, outcomes).plus(children=children)
-        strictly = [strict(o) for o in outcomes.values()]
-        agreed = kleene.agree([o.verdict for o in strictly])
+        agreed = kleene.agree([o.verdict for o in outcomes.values()])
         if agreed is not None and agreed is not UNKNOWN:
-            return next(iter(outcomes.values())).plus(children=children)
+            guard = next((o.guard for o in outcomes.values() if o.guard is not None), None)
+            return next(iter(outcomes.values())).plus(children=children, guard=guard)
+        strictly = [strict(o) for o in outcomes.values()]
         open_one = next((o for o in strictly if o.verdict is UNKNOWN), None)
         if open_one is not None:
             return open_one.plus(children=children)

@@ -31,6 +31,7 @@ class Candidate(msgspec.Struct, kw_only=True):
     sure: bool = True  # surely inside the window
     notes: tuple[str, ...] = ()
     derived: bool = False
+    doubt: Reason = Reason.COMPARATOR  # why the verdict is unknown where the value lies on both sides of a limit
 
 
 class Found(msgspec.Struct, kw_only=True):

@@ -171,16 +171,12 @@ def test_readings_inside_a_criterion_without_an_id_follow_the_protocols_decision
     assert said(result(text, decisions={"c": "two"})) == (NOT_MET, "present")
 
 
-@pytest.mark.xfail(strict=True, reason="readings count what is met under an open guard as unknown, though all of them give met")
 @pytest.mark.parametrize("other", (MET, CONDITIONAL))
 def test_a_reading_that_is_met_either_way_agrees_with_one_that_is_met(other: str) -> None:
     found = result(TWO % (LEAVES[CONDITIONAL], LEAVES[other]))
     assert (found.verdict.value, found.conditional) == (MET, True)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="an exception that agrees with the criterion drops that it is met under an open guard only"
-)
 def test_an_exception_keeps_what_is_met_either_way_from_being_negated() -> None:
     exception = f"{{when: {{{LEAVES[UNKNOWN]}}}, then: {{{LEAVES[CONDITIONAL]}}}}}"
     assert verdict(f"not:\n  {LEAVES[MET]}\n  unless: {exception}") == UNKNOWN

@@ -8,7 +8,8 @@ from html import escape
 from fhir_elig.outputs.words import safe_text
 from fhir_elig.verdict import Evidence, Status, Verdict
 
-_VOID = frozenset(("meta", "br"))
+_VOID = frozenset(("meta", "br", "wbr"))
+_TIME_PARTS = re.compile(r"(?=T)|(?<=/)")
 _REFERENCE = re.compile(r"([A-Z][A-Za-z]{1,40}/[A-Za-z0-9\-.]{1,64})(#[A-Za-z0-9\-./]*)?")
 _VERSION = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 _BASE = re.compile(r"https?://[!-~]+")
@@ -70,6 +71,11 @@ def _attribute(name: str) -> str:
 def chart(value: str, **attributes: str) -> Html:
     """Text from a chart, kept apart from the direction of the text around it."""
     return el("bdi", value, **attributes)
+
+
+def time_text(value: str) -> Html:
+    """A date or time that breaks, where it must, only before the time of day and after a slash."""
+    return el("bdi", Html(el("wbr").join(el("span", part, cls="whole") for part in _TIME_PARTS.split(value) if part)))
 
 
 def shape(kind: str) -> Html:

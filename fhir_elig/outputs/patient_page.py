@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from fhir_elig.outputs.digest import outcome_text, ruling_out, status_reason, still_open
 from fhir_elig.outputs.explain import remarks, retrieved_groups, valid_text, why_text
-from fhir_elig.outputs.page import VERDICT_WORDS, Html, badge, chart, el, join, resource, shape
+from fhir_elig.outputs.page import VERDICT_WORDS, Html, badge, chart, el, join, resource, shape, time_text
 from fhir_elig.outputs.words import age_of, patient_name, settle_kind, settle_text
 from fhir_elig.verdict import Assessment, CriterionResult, Evidence
 
@@ -152,7 +152,7 @@ def _evidence_pairs(evidence: Evidence, assessment: Assessment) -> Iterator[Html
     if evidence.limit:
         yield _pair("Limit", chart(evidence.limit), cls="limit")
     if evidence.time:
-        yield _pair("Date", chart(evidence.time), el("span", age, cls="age") if age else Html(""), cls="date")
+        yield _pair("Date", time_text(evidence.time), el("span", age, cls="age") if age else Html(""), cls="date")
     yield _pair("Resource", resource(evidence, assessment.base), cls="resource")
     if evidence.note:
         yield _pair("Note", chart(evidence.note), cls="wide")

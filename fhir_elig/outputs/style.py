@@ -90,7 +90,8 @@ padding:.5rem .75rem;background:var(--faint);border-radius:.35rem}
 .evidence .date{grid-column:4}.evidence .resource{grid-column:5}
 .scroll td:last-child{min-width:15rem}
 details>.body{margin-bottom:.75rem}
-.evidence .wide{grid-column:1/-1}
+.evidence .wide{grid-column:1/-1;display:flex;gap:.75rem;align-items:baseline}
+.whole{display:inline-block}
 .evidence .version{color:inherit;text-decoration:inherit}
 .evidence .age{color:var(--soft)}
 .evidence .age,.evidence .version{font-size:.85rem;display:block}
@@ -125,6 +126,9 @@ summary,h3,caption{break-after:avoid}
 .leaf,summary{padding:.4rem 0}
 h3{margin-top:1.4rem}
 summary .fold{display:none}
+.body{margin-left:1.3rem}
+.evidence,.remarks{line-height:1.35}
+.evidence dd{font-size:.88rem}
 details::details-content{content-visibility:visible;block-size:auto}
 a{text-decoration:none}
 thead{display:table-header-group}}

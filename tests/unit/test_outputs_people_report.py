@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 import pytest
 from hypothesis import given, strategies as st
 
-from fhir_elig.outputs.page import SHAPES, VERDICT_WORDS, badge, chart, el, join, resource, shape, text
+from fhir_elig.outputs.page import SHAPES, VERDICT_WORDS, badge, chart, el, join, resource, shape, text, time_text
 from fhir_elig.outputs.report import POLICY, render_report
 from fhir_elig.outputs.style import STYLE
 from fhir_elig.outputs.table import Failure
@@ -17,7 +17,7 @@ from fhir_elig.verdict import Evidence, Identified, Reason, SettledBy, Status, V
 from tests.people import HOSTILE, RUN, leaf, made, small, with_text
 
 FAILED = [Failure("Patient/p12", "FE0414: the deadline of the patient is used up")]
-VOID = {"meta", "br", "path", "circle"}
+VOID = {"meta", "br", "wbr", "path", "circle"}
 
 
 class Page(HTMLParser):
@@ -92,12 +92,14 @@ def test_every_criterion_value_and_set_aside_of_every_patient_is_there_unaltered
     words = "\0".join(whole.words)
     for number, assessment in enumerate(RUN, 1):
         held = Page(report(assessment, failures=()))
+        text_of_page = "".join(held.words)
         for result in assessment.walk():
             assert f"patient-1-{result.id}" in held.ids
             assert f"patient-{number}-{result.id}" in whole.ids
             for each in result.evidence:
-                for value in (each.received, each.compared, each.limit, each.time, each.note, each.reference):
+                for value in (each.received, each.compared, each.limit, each.note, each.reference):
                     assert value in held.words or not value
+                assert each.time in text_of_page
             for aside in result.set_aside:
                 assert f"{aside.reference} ({aside.why})" in words
 
@@ -216,6 +218,12 @@ def test_a_resource_is_a_link_only_where_both_ends_are_plain(base: str | None, r
     made_ = resource(Evidence(reference, version), base)
     assert (f'href="{link}" rel="noopener noreferrer"' in made_) if link else ("href" not in made_)
     assert text(reference) in made_
+
+
+def test_a_long_time_breaks_only_between_its_parts():
+    assert time_text("2025-05-28T08:14:00Z").count("<wbr>") == time_text("2022-02-01/2024-01-09").count("<wbr>") == 1
+    assert "".join(Page(time_text("2022-02-01/2024-01-09")).words) == "2022-02-01/2024-01-09"
+    assert "<wbr>" not in time_text("2025-05-28")
 
 
 def test_elements_are_built_from_escaped_parts():

@@ -18,9 +18,7 @@ Every error says what, where, why and the fix. No message holds a patient's data
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
-
-import msgspec
+from typing import ClassVar, NamedTuple
 
 # One line a code; docs/errors/<code>.md is its page (a test holds the two together).
 CODES: dict[str, str] = {
@@ -64,7 +62,7 @@ CODES: dict[str, str] = {
 }
 
 
-class Finding(msgspec.Struct, frozen=True):
+class Finding(NamedTuple):
     """One thing that is wrong in a file: where it stands, why, and what to do."""
 
     code: str

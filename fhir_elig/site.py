@@ -101,7 +101,7 @@ def load_site(path: FilePath | None, concepts: Concepts) -> Site:
     try:
         concepts = concepts.with_site(file.codes, file.complete)
     except AuthoringError as error:
-        findings += [msgspec.structs.replace(f, where=f"{document.name}: {f.where}") for f in error.findings]
+        findings += [f._replace(where=f"{document.name}: {f.where}") for f in error.findings]
     if findings:
         raise AuthoringError(findings[0].why, findings=findings)
     return Site(

@@ -78,6 +78,7 @@ class Evidence(msgspec.Struct, frozen=True):
     limit: str = ""
     time: str = ""
     note: str = ""
+    window: str = ""
 
 
 class SetAside(msgspec.Struct, frozen=True):

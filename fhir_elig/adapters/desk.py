@@ -59,30 +59,33 @@ class Desk:
 
     def take(self, resources: Iterable[Any]) -> None:
         """Sorts what came in by type, one copy of each; copies of one version that differ are all kept, as a conflict."""
-        groups: dict[tuple[str, str], list[Resource]] = {}
+        groups: dict[str, dict[str, list[Resource]]] = {kind: {} for kind in self.readers}
         for resource in resources:
             kind = resource.get("resourceType") if isinstance(resource, dict) else None
-            if type(kind) is str and kind in self.readers:
+            group = groups.get(kind) if type(kind) is str else None
+            if group is not None:
                 try:
-                    groups.setdefault((kind, identity_of(resource)), []).append(resource)
+                    group.setdefault(identity_of(resource), []).append(resource)
                 except _SHAPES as error:
                     self._refuse(kind, kind, resource, error)
             elif type(kind) is str and kind in KNOWN_TYPES:
                 self._pass(kind, resource)
             else:
                 self._lose("a piece of the data names no resource type of FHIR")
-        for (kind, identity), group in groups.items():
-            self._choose(kind, f"{kind}/{identity}", group)
+        for kind, group in groups.items():
+            if group:
+                self.pieces[kind] = [piece for identity, copies in group.items() for piece in self._choose(kind, identity, copies)]
 
-    def _choose(self, kind: str, reference: str, group: list[Resource]) -> None:
+    def _choose(self, kind: str, identity: str, copies: list[Resource]) -> Iterable[Piece]:
+        reference = f"{kind}/{identity}"
+        if len(copies) == 1:
+            return (Piece(kind, reference, copies[0]),)
         try:
-            kept = group if len(group) == 1 else newest(group)
+            kept = newest(copies)
         except _SHAPES as error:
-            self._refuse(kind, reference, group[0], error)
-            return
-        found = self.pieces.setdefault(kind, [])
-        for resource in kept:
-            found.append(Piece(kind, reference, resource, len(kept) > 1))
+            self._refuse(kind, reference, copies[0], error)
+            return ()
+        return [Piece(kind, reference, resource, len(kept) > 1) for resource in kept]
 
     def _pass(self, kind: str, resource: Resource) -> None:
         """A type that no criterion reads is passed by, but not another patient's."""

@@ -27,7 +27,7 @@ _SAME_UNIT = {
     "ug": frozenset({"ug", "mcg", "µg", "μg", "microgram", "micrograms"}),
     "mL": frozenset({"ml", "milliliter", "milliliters", "millilitre", "millilitres"}),
 }
-_IRREGULAR = ("frequencyMax", "periodMax", "timeOfDay", "when", "offset")
+_IRREGULAR = frozenset({"frequencyMax", "periodMax", "timeOfDay", "when", "offset"})
 
 Rhythm = tuple[Number, Number]
 
@@ -100,7 +100,7 @@ def _rhythm(timing: Any) -> Rhythm | None:
     named_rhythms = {_RHYTHMS.get(code) for code in plain_codes(timing.get("code"))}
     repeat = timing.get("repeat")
     written = _repeat(repeat) if repeat and repeat.get("period") is not None else None
-    if repeat and (repeat.get("period") is not None or any(name in repeat for name in _IRREGULAR)) and written is None:
+    if repeat and (repeat.get("period") is not None or not _IRREGULAR.isdisjoint(repeat)) and written is None:
         return None
     if not named_rhythms:
         return written
@@ -111,7 +111,7 @@ def _rhythm(timing: Any) -> Rhythm | None:
 
 
 def _repeat(repeat: Resource) -> Rhythm | None:
-    if any(name in repeat for name in _IRREGULAR):
+    if not _IRREGULAR.isdisjoint(repeat):
         return None
     times, period, unit = repeat.get("frequency", 1), number(repeat["period"]), repeat.get("periodUnit")
     if type(times) is not int or not 0 < times <= 1000 or not 0 < period <= 10_000 or fraction(period) is None:

@@ -28,7 +28,7 @@ from fhir_elig.adapters.shapes import (
     when,
 )
 from fhir_elig.quantity import Quantity
-from fhir_elig.record import Coded, Counts, Flag, Flaw, Moment, Odd, Result, Value
+from fhir_elig.record import Coded, Contact, Counts, Flag, Flaw, Moment, Odd, Result, Value
 from fhir_elig.times import When
 
 _STATUS = {
@@ -43,8 +43,11 @@ _STATUS = {
 }
 
 
-def read_observation(resource: Resource, head: Head, context: Context) -> Iterable[Result]:
-    """The result itself, then its components as `Observation/x#component-n` with the parent's status and time."""
+def read_observation(resource: Resource, head: Head, context: Context) -> Iterable[Result | Contact]:
+    """The result itself, then its components as `Observation/x#component-n` with the parent's status and time.
+
+    Where no criterion can ask for any of their codes, each is only a Contact: the patient was seen then.
+    """
     status = string(resource.get("status"))
     counts = _STATUS.get(status)
     if counts is None:
@@ -52,8 +55,11 @@ def read_observation(resource: Resource, head: Head, context: Context) -> Iterab
     issued = when(resource.get("issued"), context)
     time = _effective(resource, issued, context)
     specimen = _specimen(resource, head, context)
-    whole = _result(resource, head, context, status, counts, time, issued, specimen)
     components = resource.get("component")
+    if context.settings.matters is not None and _is_mere_contact(resource, components, context):
+        heads = [head, *(_component_head(part, head, index) for index, part in enumerate(items(components or None)))]
+        return [_contact(each, status, counts, time) for each in heads]
+    whole = _result(resource, head, context, status, counts, time, issued, specimen)
     if not components:
         return (whole,)
     parts = [
@@ -61,6 +67,46 @@ def read_observation(resource: Resource, head: Head, context: Context) -> Iterab
         for index, part in enumerate(items(components))
     ]
     return (whole, *parts)
+
+
+# The elements of an Observation that are read here, or that no reader looks at. Others call for the whole reading.
+_PLAIN = frozenset(
+    "resourceType id meta language text identifier basedOn partOf status category code subject focus encounter effectiveDateTime "
+    "effectivePeriod issued performer valueQuantity valueCodeableConcept valueString valueInteger interpretation note "
+    "referenceRange hasMember derivedFrom device specimen component".split()
+)
+
+
+def _is_mere_contact(resource: Resource, components: Any, context: Context) -> bool:
+    """Whether no criterion can ask for its codes or its components', and the whole reading would not refuse it."""
+    if not components:
+        return _is_beside(resource, context)
+    return _is_beside(resource, context) and all([_is_beside(part, context) for part in items(components)])
+
+
+def _is_beside(part: Resource, context: Context) -> bool:
+    matters = context.settings.matters
+    codes, _ = named(part.get("code"), context)
+    if not codes or matters is None or matters(codes) or not _PLAIN.issuperset(part):
+        return False
+    value = part.get("valueQuantity") or part.get("valueCodeableConcept")
+    if type(value) is dict and "extension" in value:
+        return False
+    if "interpretation" in part:
+        _interpretation(part["interpretation"], context)  # refuses what is broken
+    return True
+
+
+def _contact(head: Head, status: str, counts: Counts, time: When | None) -> Contact:
+    return Contact(
+        reference=head.reference,
+        version=head.version,
+        status=status,
+        counts=counts,
+        flaws=head.flaws,
+        notes=head.notes,
+        time=time,
+    )
 
 
 def _component_head(part: Any, head: Head, index: int) -> Head:
@@ -130,6 +176,8 @@ def _label(value: Any, context: Context) -> str:
 
 
 def _interpretation(value: Any, context: Context) -> tuple[str, ...]:
+    if type(value) is list and len(value) == 1:
+        return coding_keys(value[0].get("coding"), context)
     return tuple(code for one in items(value) for code in coding_keys(one.get("coding"), context))
 
 

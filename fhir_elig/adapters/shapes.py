@@ -29,7 +29,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """What a site and a protocol say about reading.
 
     `time_zone` is an IANA name; `allowed_labels` are security labels (`R`, or `system|code`) that may be used; `code_key`
-    gives `canonical-system|code`; `questionnaire` is the canonical URL (without version) whose answers are read.
+    gives `canonical-system|code`; `questionnaire` is the canonical URL (without version) whose answers are read. `matters` says
+    of a result's code keys whether any criterion could ask for one of them (None: for all); of a result that nobody asks for
+    only its time is read. It must be sure of what it denies.
     """
 
     time_zone: str = "UTC"
@@ -37,6 +39,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     allowed_labels: frozenset[str] = frozenset()
     code_key: CodeKey = concepts.code_key
     questionnaire: str = ""
+    matters: Callable[[tuple[str, ...]], bool] | None = None
 
 
 class ShapeError(ValueError):
@@ -159,7 +162,11 @@ def plain_codes(value: Any) -> tuple[str, ...]:
         return ()
     if type(value) is str:
         return (value,)
-    codes = [string(coding.get("code")) for coding in items(value.get("coding"))]
+    codings = value.get("coding")
+    if type(codings) is list and len(codings) == 1:
+        code = string(codings[0].get("code"))
+        return (code,) if code else ()
+    codes = [string(coding.get("code")) for coding in items(codings)]
     return tuple(dict.fromkeys(code for code in codes if code))
 
 

@@ -148,6 +148,11 @@ class Window(Model):
         after = "" if self.after == "0 d" else f" to {self.after} after"
         return f"{before} before{after} {self.milestone}"
 
+    @property
+    def label(self) -> str:
+        """The window as evidence shows it; one that the protocol's text does not name says so."""
+        return f"{self.text} (default)" if self.default else self.text
+
     def frame(self, context: Context) -> Frame | None:
         """The window in time; None if its milestone has no date."""
         key = (self.milestone, self.before, self.after)

@@ -268,8 +268,10 @@ class Change(Kind):
         shown = units.display(change.low, unit, limit) if change.is_point and change.low is not None else show(change, unit)
         what = "fall" if self.direction == "decrease" else "rise"
         note = f"{what} relative to the baseline" if self.relative else f"{what} from the baseline"
-        first = msgspec.structs.replace(old.evidence[0], note="baseline")
-        last = msgspec.structs.replace(new.evidence[0], compared=shown, limit=self._limit_text, note=note)
+        first = msgspec.structs.replace(old.evidence[0], note="baseline", window=f"{self.baseline} before the latest")
+        last = msgspec.structs.replace(
+            new.evidence[0], compared=shown, limit=self._limit_text, note=note, window=self.window.label
+        )
         return first, last
 
 

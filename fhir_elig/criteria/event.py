@@ -59,7 +59,7 @@ class EventKind(Kind):
         frame = self.window.frame(context)
         if frame is None:
             return unknown(Reason.PENDING_EVENT, settled_by=SettledBy(milestone=self.window.milestone, window=self.window.text))
-        outcome = self._survey(frame, context)
+        outcome = self._survey(frame, context).within(frame.text)
         for name in self.of_results if outcome.verdict is not MET else ():
             outcome = self._worse(outcome, self._before_results(name, frame, context))
         return outcome.plus(settled_by=outcome.settled_by or settled, recoverable=True, provisional=bool(frame.stand_in))
@@ -81,7 +81,8 @@ class EventKind(Kind):
             if possible is None or possible.bounds.low_early is None or possible.bounds.exact:
                 return None
             whens = (times.days(possible.bounds.low_early, frame.high.last, context.run.time_zone),)
-        outcomes = [self._survey(self._around(when, name), context, covered=True) for when in whens]
+        around = [self._around(when, name) for when in whens]
+        outcomes = [self._survey(near, context, covered=True).within(near.text) for near in around]
         worst = next((o for o in outcomes if o.verdict is MET), None) or next((o for o in outcomes if o.verdict is UNKNOWN), None)
         if worst is not None and worst.verdict is MET and used.verdict is UNKNOWN:
             return unknown(used.reason, evidence=worst.evidence)
@@ -209,7 +210,7 @@ class EventKind(Kind):
         contact = context.contact(frame)
         if contact is None and not covered:
             return unknown(Reason.NO_RECORD, notes=(f"no contact {frame.text}",))
-        evidence = (contact_evidence(contact, "no record of such an event", frame.text),) if contact is not None else ()
+        evidence = (contact_evidence(contact, "no record of such an event"),) if contact is not None else ()
         return Outcome(verdict=NOT_MET, reason=Reason.ABSENT, evidence=evidence)
 
     def _not_served(self, context: Context) -> str:

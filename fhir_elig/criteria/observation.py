@@ -230,14 +230,14 @@ class Value(Kind):
     def _judge(self, candidate: Candidate, context: Context) -> Outcome:
         when = (candidate.time,) if candidate.time is not None else ()
         if self.answer is not None:
-            return self._answered(candidate, context).plus(when=when)
+            return self._answered(candidate, context).plus(when=when).within(self.window.label)
         if candidate.reading.interval is None:
             reason = candidate.reading.reason or Reason.NOT_NUMERIC
-            return unknown(reason, evidence=candidate.evidence, notes=candidate.notes, when=when)
+            return unknown(reason, evidence=candidate.evidence, notes=candidate.notes, when=when).within(self.window.label)
         outcome = judge(candidate, self._limits, context)
-        default = ("the window is the project's default, the protocol's text names none",) if self.window.default else ()
         reason = Reason.DERIVED if candidate.derived and outcome.verdict is not UNKNOWN else outcome.reason
-        return outcome.plus(when=when, reason=reason, notes=(*candidate.notes, *outcome.notes, *default))
+        notes = (*candidate.notes, *outcome.notes)
+        return outcome.plus(when=when, reason=reason, notes=notes).within(self.window.label)
 
     def _answered(self, candidate: Candidate, context: Context) -> Outcome:
         said, reason = self._read_answer(candidate, context)

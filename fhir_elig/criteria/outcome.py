@@ -29,6 +29,13 @@ class Outcome(msgspec.Struct, kw_only=True):
     reading: str = ""
     children: tuple[CriterionResult, ...] = ()
 
+    def within(self, window: str) -> Outcome:
+        """The same, its first evidence marked with the window that it was found in."""
+        if not self.evidence:
+            return self
+        first, *rest = self.evidence
+        return self.plus(evidence=(msgspec.structs.replace(first, window=window), *rest))
+
     def plus(self, **changes: Any) -> Outcome:
         return msgspec.structs.replace(self, **changes)
 

@@ -95,7 +95,9 @@ def evidence_parts(evidence: Evidence, as_of: str) -> list[str]:
     age = age_of(evidence, as_of)
     time = f"{evidence.time} ({age})" if age else evidence.time
     limit = f"limit {evidence.limit}" if evidence.limit else ""
-    parts = (value_text(evidence), safe_text(limit), safe_text(time), resource_text(evidence), safe_text(evidence.note))
+    window = f"window {evidence.window}" if evidence.window else ""
+    texts = (limit, time, window)
+    parts = (value_text(evidence), *map(safe_text, texts), resource_text(evidence), safe_text(evidence.note))
     return [part for part in parts if part]
 
 

@@ -47,6 +47,7 @@ EVIDENCE = [
     Row("limit", "limit", TEXT),
     Row("time", "time", DATE_TIME),
     Row("note", "note", TEXT),
+    Row("window", "window", TEXT),
 ]
 SET_ASIDE = [Row("reference", "reference", LINK, ""), Row("why", "why", TEXT, "")]
 SETTLED_BY = [

@@ -153,6 +153,8 @@ def _evidence_pairs(evidence: Evidence, assessment: Assessment) -> Iterator[Html
         yield _pair("Limit", chart(evidence.limit), cls="limit")
     if evidence.time:
         yield _pair("Date", time_text(evidence.time), el("span", age, cls="age") if age else Html(""), cls="date")
+    if evidence.window:
+        yield _pair("Window", chart(evidence.window), cls="window")
     yield _pair("Resource", resource(evidence, assessment.base), cls="resource")
     if evidence.note:
         yield _pair("Note", chart(evidence.note), cls="wide")

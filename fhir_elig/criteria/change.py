@@ -19,17 +19,8 @@ from fhir_elig.criteria.base import Binder, Kind, Model, Name, Path, SpanText, T
 from fhir_elig.criteria.context import Context, Frame
 from fhir_elig.criteria.limits import show
 from fhir_elig.criteria.outcome import Outcome, unknown
-from fhir_elig.criteria.select import (
-    Candidate,
-    Found,
-    evidence_of,
-    gather,
-    interpret,
-    may_be_earliest,
-    may_be_latest,
-    one_verdict,
-    superseded,
-)
+from fhir_elig.criteria.picks import may_be_earliest, may_be_latest, one_verdict
+from fhir_elig.criteria.select import Candidate, Found, evidence_of, gather, interpret, superseded
 from fhir_elig.quantity import Analyte, Interval, Quantity, compare, parse_number
 from fhir_elig.record import Counts, Need, Result
 from fhir_elig.times import Place, When

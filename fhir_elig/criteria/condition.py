@@ -214,7 +214,7 @@ class Condition(Kind):
             contact = context.contact(frame)
             if contact is None:
                 return unknown(Reason.NO_RECORD, notes=(f"no contact {frame.text}",))
-            evidence = (contact_evidence(contact, "no record of the condition"),)
+            evidence = (contact_evidence(contact, "no record of the condition", frame.text),)
         return Outcome(verdict=NOT_MET, reason=Reason.ABSENT, evidence=evidence)
 
 
@@ -278,7 +278,9 @@ def titles(context: Context, names: Iterable[str]) -> str:
     return " or ".join(dict.fromkeys(context.concepts.by_name[name].title or name for name in sorted(set(names))))
 
 
-def contact_evidence(contact: tuple[When, Fact], compared: str) -> Evidence:
+def contact_evidence(contact: tuple[When, Fact], compared: str, window: str) -> Evidence:
     """The contact that carries a claim of absence."""
     when, fact = contact
-    return Evidence(fact.reference, fact.version, "contact", compared, "none", when.text, "the types were read to the end")
+    return Evidence(
+        fact.reference, fact.version, "contact", compared, f"none {window}", when.text, "the types were read to the end"
+    )

@@ -210,7 +210,7 @@ class EventKind(Kind):
         contact = context.contact(frame)
         if contact is None and not covered:
             return unknown(Reason.NO_RECORD, notes=(f"no contact {frame.text}",))
-        evidence = (contact_evidence(contact, "no record of such an event"),) if contact is not None else ()
+        evidence = (contact_evidence(contact, "no record of such an event", frame.text),) if contact is not None else ()
         return Outcome(verdict=NOT_MET, reason=Reason.ABSENT, evidence=evidence)
 
     def _not_served(self, context: Context) -> str:

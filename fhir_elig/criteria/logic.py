@@ -9,7 +9,9 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
-from pydantic import Field, StrictInt, model_validator
+from pydantic import Field, GetJsonSchemaHandler, StrictInt, model_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from fhir_elig import times, verdict as kleene
 from fhir_elig.criteria.base import Kind, Path, SpanText
@@ -93,6 +95,13 @@ class Group(Kind):
     def _plain_list(cls, data: object) -> object:
         return {"of": data} if isinstance(data, list) else data
 
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """The list itself is as good as the mapping."""
+        whole = handler(core_schema)
+        members = handler.resolve_ref_schema(whole)["properties"]["of"]
+        return {"anyOf": [{key: members[key] for key in ("type", "items", "minItems")}, whole]}
+
     def parts(self) -> Iterable[tuple[Path, Child]]:
         return (((index,), child) for index, child in enumerate(self.of))
 
@@ -159,6 +168,13 @@ class Not(Kind):
     @classmethod
     def _plain(cls, data: object) -> object:
         return data if isinstance(data, dict) and set(data) == {"body"} else {"body": data}
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """The criterion itself is as good as the mapping."""
+        whole = handler(core_schema)
+        body = handler.resolve_ref_schema(whole)["properties"]["body"]
+        return {"anyOf": [{key: value for key, value in body.items() if key != "title"}, whole]}
 
     def parts(self) -> Iterable[tuple[Path, Child]]:
         return (((), self.body),)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from enum import StrEnum
+from collections.abc import Iterable
 from fractions import Fraction
 
 import msgspec
@@ -17,31 +16,20 @@ from fhir_elig.criteria.base import Binder, Kind, Model, Path, Text, Window, sho
 from fhir_elig.criteria.context import Context, Frame
 from fhir_elig.criteria.limits import Limits, judge
 from fhir_elig.criteria.outcome import Outcome, flaw_reason, unknown
+from fhir_elig.criteria.picks import Pick, picked, taken
 from fhir_elig.criteria.select import (
     Candidate,
     Found,
     evidence_of,
     gather,
     interpret,
-    may_be_earliest,
-    may_be_latest,
     nothing_found,
-    one_verdict,
     superseded,
 )
 from fhir_elig.quantity import Analyte, Interval, Reading, compare
 from fhir_elig.record import Need, Result
 from fhir_elig.times import Place
-from fhir_elig.verdict import MET, NOT_MET, UNKNOWN, Reason, SetAside, SettledBy, all_of, any_of
-
-
-class Pick(StrEnum):
-    """Which of many results a criterion reads."""
-
-    LATEST = "latest"
-    EARLIEST = "earliest"
-    ANY = "any"
-    ALL = "all"
+from fhir_elig.verdict import MET, NOT_MET, UNKNOWN, Reason, SetAside, SettledBy
 
 
 class Band(Model):
@@ -145,10 +133,12 @@ class Value(Kind):
                 ),
             )
         found = self._find(frame, context)
+        outcome = self._chosen(found, frame, context)
         broken = context.incomplete(("Observation",), self._reads())
-        outcome = broken or (self._picked(found, frame, context) if found.candidates else nothing_found(found, frame.text))
+        if broken is not None and not (self.pick is Pick.ANY and outcome.verdict is MET):  # one that counts is enough
+            outcome = broken
         outcome = self._pending(outcome, frame) if frame.open else outcome
-        aside = found.aside if broken or not found.candidates else superseded(found, self._taken(found.candidates))
+        aside = superseded(found, taken(self.pick, found.candidates, frame)) if outcome is not broken else tuple(found.aside)
         notes = (
             outcome.notes if not frame.stand_in else (*outcome.notes, f"{frame.stand_in} stands in for {self.window.milestone}")
         )
@@ -160,6 +150,11 @@ class Value(Kind):
             provisional=bool(frame.stand_in),
             notes=notes,
         )
+
+    def _chosen(self, found: Found, frame: Frame, context: Context) -> Outcome:
+        if not found.candidates:
+            return nothing_found(found, frame.text)
+        return picked(self.pick, found.candidates, frame, lambda candidate: self._judge(candidate, context))
 
     def _pending(self, outcome: Outcome, frame: Frame) -> Outcome:
         """Days of the window are still to come: they may bring the result, or a later one than the one that satisfies now."""
@@ -189,7 +184,7 @@ class Value(Kind):
         for result in context.facts.of(self.set_aside):
             if context.place(result.time, frame) in (Place.INSIDE, Place.PARTLY):
                 found.aside.append(SetAside(result.reference, "another kind of test"))
-        if not found.candidates and not found.not_final and self.or_derive is not None:
+        if not found.candidates and self.or_derive is not None:
             other = derived.candidates(self.or_derive.formula, self.or_derive.inputs, frame, context)
             if other.candidates:
                 for candidate in other.candidates:
@@ -203,29 +198,6 @@ class Value(Kind):
         analyte = self._analytes.get(name)
         reading = interpret(result, analyte, context) if analyte is not None else Reading(reason=Reason.NOT_NUMERIC)
         return Candidate(result=result, time=result.time, reading=reading, evidence=(evidence_of(result),))
-
-    def _taken(self, candidates: Sequence[Candidate]) -> Sequence[Candidate]:
-        match self.pick:
-            case Pick.LATEST:
-                return may_be_latest(candidates)
-            case Pick.EARLIEST:
-                return may_be_earliest(candidates)
-            case _:
-                return candidates
-
-    def _picked(self, found: Found, frame: Frame, context: Context) -> Outcome:
-        taken = self._taken(found.candidates)
-        outcomes = [self._judge(candidate, context) for candidate in taken]
-        if self.pick in (Pick.LATEST, Pick.EARLIEST):
-            return one_verdict(outcomes, taken)
-        unsure = [
-            o if c.sure else o.plus(verdict=UNKNOWN, reason=Reason.IMPRECISE_DATE) for o, c in zip(outcomes, taken, strict=True)
-        ]
-        verdict = (any_of if self.pick is Pick.ANY else all_of)([o.verdict for o in unsure])
-        deciding = [o for o in unsure if o.verdict is verdict]
-        return deciding[0].plus(
-            evidence=tuple(e for o in deciding for e in o.evidence), when=tuple(w for o in deciding for w in o.when)
-        )
 
     def _judge(self, candidate: Candidate, context: Context) -> Outcome:
         when = (candidate.time,) if candidate.time is not None else ()

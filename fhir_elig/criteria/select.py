@@ -16,7 +16,7 @@ from fhir_elig.criteria.outcome import Outcome, flaw_reason, unknown
 from fhir_elig.quantity import Analyte, Interval, Quantity, Range, Reading
 from fhir_elig.record import Coded, Counts, Result
 from fhir_elig.times import Place, When
-from fhir_elig.verdict import UNKNOWN, Evidence, Reason, SetAside
+from fhir_elig.verdict import Evidence, Reason, SetAside
 
 RESTRICTED_ABSENCE = frozenset({"masked", "not-permitted"})
 
@@ -137,40 +137,6 @@ def _sort_in(
         candidate = make(result)
         candidate.sure = place is Place.INSIDE
         found.candidates.append(candidate)
-
-
-def may_be_latest(candidates: Sequence[Candidate]) -> list[Candidate]:
-    """Those that no other, surely inside the window, surely follows."""
-    starts = [c.time.start for c in candidates if c.sure and c.time is not None]
-    newest = max(starts, default=None)
-    return [c for c in candidates if newest is None or c.time is None or c.time.end > newest]
-
-
-def may_be_earliest(candidates: Sequence[Candidate]) -> list[Candidate]:
-    """Those that no other, surely inside the window, surely precedes."""
-    ends = [c.time.end for c in candidates if c.sure and c.time is not None]
-    oldest = min(ends, default=None)
-    return [c for c in candidates if oldest is None or c.time is None or c.time.start < oldest]
-
-
-def one_verdict(outcomes: Sequence[Outcome], candidates: Sequence[Candidate]) -> Outcome:
-    """The verdict that all candidates give; else why it cannot be told."""
-    first = outcomes[0]
-    some_sure = any(c.sure for c in candidates)
-    if all(o.verdict is first.verdict for o in outcomes) and first.verdict is not UNKNOWN and some_sure:
-        return first.plus(when=tuple(w for o in outcomes for w in o.when)) if len(outcomes) > 1 else first
-    evidence = tuple(e for o in outcomes for e in o.evidence)
-    unread = next((o for o in outcomes if o.verdict is UNKNOWN), None)
-    if unread is not None and (some_sure or len(outcomes) == 1 and candidates[0].sure):
-        return unread.plus(evidence=evidence, when=tuple(w for o in outcomes for w in o.when))
-    whens = tuple(w for o in outcomes for w in o.when)
-    reason = Reason.IMPRECISE_DATE if not some_sure or not _one_instant(candidates) else Reason.CONFLICTING
-    return unknown(reason, evidence=evidence, when=whens)
-
-
-def _one_instant(candidates: Sequence[Candidate]) -> bool:
-    spans = {(c.time.start, c.time.end) if c.time else None for c in candidates}
-    return len(spans) == 1
 
 
 def nothing_found(found: Found, window: str) -> Outcome:

@@ -1,0 +1,150 @@
+"""Which of many results a criterion reads, over times that are intervals.
+
+All results that may be the one are candidates, and a verdict stands only if each of them gives it (verdicts, section 6).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from enum import StrEnum
+
+import msgspec
+
+from fhir_elig.criteria.context import Frame
+from fhir_elig.criteria.outcome import Outcome, unknown
+from fhir_elig.criteria.select import Candidate
+from fhir_elig.quantity import Interval, Reading
+from fhir_elig.verdict import UNKNOWN, Reason, all_of, any_of
+
+
+class Pick(StrEnum):
+    """Which of many results a criterion reads."""
+
+    LATEST = "latest"
+    EARLIEST = "earliest"
+    NEAREST = "nearest"
+    HIGHEST = "highest"
+    LOWEST = "lowest"
+    ANY = "any"
+    ALL = "all"
+
+
+def taken(pick: Pick, candidates: Sequence[Candidate], frame: Frame) -> Sequence[Candidate]:
+    """The candidates that the pick may mean; for picks by value, and for any and all, every one."""
+    match pick:
+        case Pick.LATEST:
+            return may_be_latest(candidates)
+        case Pick.EARLIEST:
+            return may_be_earliest(candidates)
+        case Pick.NEAREST:
+            return may_be_nearest(candidates, frame)
+        case _:
+            return candidates
+
+
+def picked(pick: Pick, candidates: Sequence[Candidate], frame: Frame, judge: Callable[[Candidate], Outcome]) -> Outcome:
+    """The verdict of what the pick means, or why it cannot be told."""
+    chosen = taken(pick, candidates, frame)
+    if pick in (Pick.ANY, Pick.ALL):
+        return _many(pick, chosen, judge)
+    if pick in (Pick.HIGHEST, Pick.LOWEST):
+        return _extreme(pick, chosen, judge)
+    return one_verdict([judge(candidate) for candidate in chosen], chosen)
+
+
+def _many(pick: Pick, candidates: Sequence[Candidate], judge: Callable[[Candidate], Outcome]) -> Outcome:
+    judged = [judge(candidate) for candidate in candidates]
+    outcomes = [
+        o if c.sure else o.plus(verdict=UNKNOWN, reason=Reason.IMPRECISE_DATE) for o, c in zip(judged, candidates, strict=True)
+    ]
+    verdict = (any_of if pick is Pick.ANY else all_of)([o.verdict for o in outcomes])
+    deciding = [o for o in outcomes if o.verdict is verdict]
+    return deciding[0].plus(
+        evidence=tuple(e for o in deciding for e in o.evidence), when=tuple(w for o in deciding for w in o.when)
+    )
+
+
+def _extreme(pick: Pick, candidates: Sequence[Candidate], judge: Callable[[Candidate], Outcome]) -> Outcome:
+    """The highest or lowest value: of all, and of those surely inside the window, must give one verdict."""
+    unread = next((c for c in candidates if c.reading.interval is None), None)
+    if unread is not None:
+        return judge(unread)
+    groups = [group for group in ([c for c in candidates if c.sure], list(candidates)) if group]
+    outcomes = [judge(_top(group, pick is Pick.HIGHEST)) for group in groups]
+    return one_verdict(outcomes, candidates)
+
+
+def _top(candidates: Sequence[Candidate], highest: bool) -> Candidate:
+    """One candidate for the highest (lowest) of several: its interval holds what that one may be."""
+    sign = 1 if highest else -1
+    turned = [_turned(c.reading.interval, sign) for c in candidates if c.reading.interval is not None]
+    low = max(((i.low, not i.low_open) for i in turned if i.low is not None), default=None)
+    high = None if any(i.high is None for i in turned) else max((i.high, not i.high_open) for i in turned if i.high is not None)
+    most = Interval(
+        None if low is None else low[0],
+        None if high is None else high[0],
+        low is not None and not low[1],
+        high is not None and not high[1],
+    )
+    best = max(
+        zip(turned, candidates, strict=True),
+        key=lambda pair: (pair[0].low is not None, pair[0].low or 0, pair[1].result.reference),
+    )
+    return msgspec.structs.replace(best[1], reading=Reading(interval=_turned(most, sign)))
+
+
+def _turned(value: Interval, sign: int) -> Interval:
+    """The interval, or its mirror image at zero."""
+    if sign == 1:
+        return value
+    low, high = (None if end is None else -end for end in (value.high, value.low))
+    return Interval(low, high, value.high_open, value.low_open)
+
+
+def may_be_nearest(candidates: Sequence[Candidate], frame: Frame) -> list[Candidate]:
+    """Those that no other, surely inside the window, surely lies nearer to the milestone."""
+
+    def reach(candidate: Candidate) -> tuple[int, int]:
+        when, goal = candidate.time, frame.high
+        if when is None:
+            return 0, when_never
+        closest = max(0, when.start - goal.end, goal.start - when.end)
+        return closest, max(abs(when.end - goal.start), abs(goal.end - when.start))
+
+    when_never = 10**18
+    nearest = min((reach(c)[1] for c in candidates if c.sure), default=when_never)
+    return [c for c in candidates if reach(c)[0] < nearest]
+
+
+def may_be_latest(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Those that no other, surely inside the window, surely follows."""
+    starts = [c.time.start for c in candidates if c.sure and c.time is not None]
+    newest = max(starts, default=None)
+    return [c for c in candidates if newest is None or c.time is None or c.time.end > newest]
+
+
+def may_be_earliest(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Those that no other, surely inside the window, surely precedes."""
+    ends = [c.time.end for c in candidates if c.sure and c.time is not None]
+    oldest = min(ends, default=None)
+    return [c for c in candidates if oldest is None or c.time is None or c.time.start < oldest]
+
+
+def one_verdict(outcomes: Sequence[Outcome], candidates: Sequence[Candidate]) -> Outcome:
+    """The verdict that all candidates give; else why it cannot be told."""
+    first = outcomes[0]
+    some_sure = any(c.sure for c in candidates)
+    if all(o.verdict is first.verdict for o in outcomes) and first.verdict is not UNKNOWN and some_sure:
+        return first.plus(when=tuple(w for o in outcomes for w in o.when)) if len(outcomes) > 1 else first
+    evidence = tuple(e for o in outcomes for e in o.evidence)
+    unread = next((o for o in outcomes if o.verdict is UNKNOWN), None)
+    if unread is not None and (some_sure or len(outcomes) == 1 and candidates[0].sure):
+        return unread.plus(evidence=evidence, when=tuple(w for o in outcomes for w in o.when))
+    whens = tuple(w for o in outcomes for w in o.when)
+    reason = Reason.IMPRECISE_DATE if not some_sure or not _one_instant(candidates) else Reason.CONFLICTING
+    return unknown(reason, evidence=evidence, when=whens)
+
+
+def _one_instant(candidates: Sequence[Candidate]) -> bool:
+    spans = {(c.time.start, c.time.end) if c.time else None for c in candidates}
+    return len(spans) == 1

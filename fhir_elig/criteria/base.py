@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, WithJsonSchema
 
 from fhir_elig import times
 from fhir_elig.concepts import Concepts
@@ -50,7 +50,7 @@ def _as_text(value: object) -> object:
     return str(value) if not isinstance(value, (str, bool, dict, list)) and value is not None else value
 
 
-Text = Annotated[str, BeforeValidator(_as_text)]
+Text = Annotated[str, BeforeValidator(_as_text), WithJsonSchema({"type": ["string", "number"]})]
 SpanText = Annotated[
     str, BeforeValidator(_as_text), Field(pattern=r"^([0-9]{1,5} ?(h|d|wk|mo|a)|all)$", examples=["28 d", "48 h", "6 mo", "all"])
 ]

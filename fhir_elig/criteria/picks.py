@@ -14,7 +14,10 @@ from fhir_elig.criteria.context import Frame
 from fhir_elig.criteria.outcome import Outcome, unknown
 from fhir_elig.criteria.select import Candidate
 from fhir_elig.quantity import Interval, Reading
+from fhir_elig.times import END, When
 from fhir_elig.verdict import UNKNOWN, Reason, all_of, any_of
+
+_ENDLESS = 10**40  # beyond any number that is read
 
 
 class Pick(StrEnum):
@@ -86,10 +89,7 @@ def _top(candidates: Sequence[Candidate], highest: bool) -> Candidate:
         low is not None and not low[1],
         high is not None and not high[1],
     )
-    best = max(
-        zip(turned, candidates, strict=True),
-        key=lambda pair: (pair[0].low is not None, pair[0].low or 0, pair[1].result.reference),
-    )
+    best = max(zip(turned, candidates, strict=True), key=lambda pair: (pair[0].low or -_ENDLESS, pair[1].result.reference))
     return msgspec.structs.replace(best[1], reading=Reading(interval=_turned(most, sign)))
 
 
@@ -103,17 +103,21 @@ def _turned(value: Interval, sign: int) -> Interval:
 
 def may_be_nearest(candidates: Sequence[Candidate], frame: Frame) -> list[Candidate]:
     """Those that no other, surely inside the window, surely lies nearer to the milestone."""
+    goal = frame.high
+    if all(c.time is None or c.time.start < goal.end for c in candidates):
+        return may_be_latest(candidates)  # all before it: whatever its hour, the later one is the nearer
+    if all(c.time is not None and c.time.end > goal.start for c in candidates):
+        return may_be_earliest(candidates)
+    spans = [(c, _distance(c.time, goal)) for c in candidates]
+    nearest = min((far for c, (_, far) in spans if c.sure), default=None)
+    return [c for c, (near, _) in spans if nearest is None or near <= nearest]
 
-    def reach(candidate: Candidate) -> tuple[int, int]:
-        when, goal = candidate.time, frame.high
-        if when is None:
-            return 0, when_never
-        closest = max(0, when.start - goal.end, goal.start - when.end)
-        return closest, max(abs(when.end - goal.start), abs(goal.end - when.start))
 
-    when_never = 10**18
-    nearest = min((reach(c)[1] for c in candidates if c.sure), default=when_never)
-    return [c for c in candidates if reach(c)[0] < nearest]
+def _distance(when: When | None, goal: When) -> tuple[int, int]:
+    """How near and how far a time may lie from another, in microseconds."""
+    if when is None:
+        return 0, END
+    return max(0, when.start - goal.end, goal.start - when.end), max(abs(when.end - goal.start), abs(goal.end - when.start))
 
 
 def may_be_latest(candidates: Sequence[Candidate]) -> list[Candidate]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -13,6 +12,7 @@ from fhir_elig import ucum
 from fhir_elig.quantity import Analyte, Interval, Quantity, Range, Reading, Scale
 from fhir_elig.units import display, load_analytes, normal_form, parse_amount, read_quantity, read_text, unit_of
 from fhir_elig.verdict import Reason
+from tests import pace
 
 ANALYTES = load_analytes(Path(__file__).parents[2] / "mappings" / "units")
 UCUM = "http://unitsofmeasure.org"
@@ -84,11 +84,12 @@ def test_an_interval_of_a_comparator_holds_only_what_the_analyte_can_be(
 @given(units)
 @example("10*30" * 12)
 @example("((((")
-def test_a_unit_costs_less_than_a_tenth_of_a_second(text: str) -> None:
-    start = time.process_time()
-    for analyte in (ANALYTES["hemoglobin"], ANALYTES["egfr"], ANALYTES["inr"]):
-        unit_of(Quantity(Decimal(1), unit=text, code=text, system=UCUM), analyte)
-    assert time.process_time() - start < 0.1
+def test_a_unit_costs_next_to_nothing(text: str) -> None:
+    def read() -> None:
+        for analyte in (ANALYTES["hemoglobin"], ANALYTES["egfr"], ANALYTES["inr"]):
+            unit_of(Quantity(Decimal(1), unit=text, code=text, system=UCUM), analyte)
+
+    pace.at_most(10, read)
 
 
 @given(units)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 import xml.etree.ElementTree as ET
 from fractions import Fraction
 from pathlib import Path
@@ -12,6 +11,7 @@ import pytest
 import ucumvert
 
 from fhir_elig import ucum
+from tests import pace
 
 ESSENCE = Path(ucumvert.__file__).parent / "vendor" / "ucum-essence.xml"
 SPACE = "{http://unitsofmeasure.org/ucum-essence}"
@@ -159,7 +159,7 @@ def test_what_is_not_certain_ucum_has_no_meaning(text: str) -> None:
     assert ucum.read(text) is None
 
 
-def test_a_hostile_text_costs_less_than_a_tenth_of_a_second() -> None:
+def test_a_hostile_text_costs_next_to_nothing() -> None:
     ucum.read("mg/dL")  # the registry is built once, on the first unit that no table holds
     hostile = ["9**9**9", "10*99999999/L", "a" * 50_000, "(" * 40 + "m" + ")" * 20, "{" * 64, "(" * 500, "m" * 64]
     hostile += [
@@ -170,6 +170,4 @@ def test_a_hostile_text_costs_less_than_a_tenth_of_a_second() -> None:
         "Ym30" + ".Ym30" * 11,
     ]
     for text in hostile:
-        start = time.process_time()
-        ucum.read(text)
-        assert time.process_time() - start < 0.1, text[:20]
+        pace.at_most(10, lambda text=text: ucum.read(text))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import time
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -15,6 +14,7 @@ from fhir_elig import ucum
 from fhir_elig.quantity import Interval, Quantity, Range, Reading, Scale, compare, point
 from fhir_elig.units import load_analytes, normal_form, parse_amount, read_quantity, read_text, unit_of
 from fhir_elig.verdict import MET, NOT_MET, UNKNOWN, Reason
+from tests import pace
 
 ROOT = Path(__file__).parents[2]
 UNITS = ROOT / "mappings" / "units"
@@ -213,12 +213,10 @@ def test_text_and_quantity_give_one_reading() -> None:
 
 
 @pytest.mark.parametrize("unit", ["9**9**9", "10*99999999/L", "a" * 50_000, "(" * 40, "{" * 64, "µ" * 50_000, "10⁹" * 20])
-def test_a_hostile_unit_is_unknown_within_a_tenth_of_a_second(unit: str) -> None:
+def test_a_hostile_unit_is_unknown_at_once(unit: str) -> None:
     ucum.read("mg/dL")
     for quantity in (sent("1", unit), coded(unit), sent("1", unit, "g/L")):
-        start = time.process_time()
-        read_quantity(quantity, ANALYTES["hemoglobin"])
-        assert time.process_time() - start < 0.1
+        pace.at_most(10, lambda quantity=quantity: read_quantity(quantity, ANALYTES["hemoglobin"]))
     assert unit_of(sent("1", unit), ANALYTES["hemoglobin"]) is Reason.UNIT_UNKNOWN
 
 

@@ -62,19 +62,22 @@ class Desk:
         groups: dict[str, dict[str, list[Resource]]] = {kind: {} for kind in self.readers}
         for resource in resources:
             kind = resource.get("resourceType") if isinstance(resource, dict) else None
-            group = groups.get(kind) if type(kind) is str else None
-            if group is not None:
+            if type(kind) is not str:
+                kind = ""
+            if kind in groups:
                 try:
-                    group.setdefault(identity_of(resource), []).append(resource)
+                    groups[kind].setdefault(identity_of(resource), []).append(resource)
                 except _SHAPES as error:
                     self._refuse(kind, kind, resource, error)
-            elif type(kind) is str and kind in KNOWN_TYPES:
+            elif kind in KNOWN_TYPES:
                 self._pass(kind, resource)
             else:
                 self._lose("a piece of the data names no resource type of FHIR")
         for kind, group in groups.items():
             if group:
-                self.pieces[kind] = [piece for identity, copies in group.items() for piece in self._choose(kind, identity, copies)]
+                self.pieces[kind] = [
+                    piece for identity, copies in group.items() for piece in self._choose(kind, identity, copies)
+                ]
 
     def _choose(self, kind: str, identity: str, copies: list[Resource]) -> Iterable[Piece]:
         reference = f"{kind}/{identity}"

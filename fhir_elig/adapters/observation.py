@@ -81,7 +81,7 @@ def _is_mere_contact(resource: Resource, components: Any, context: Context) -> b
     """Whether no criterion can ask for its codes or its components', and the whole reading would not refuse it."""
     if not components:
         return _is_beside(resource, context)
-    return _is_beside(resource, context) and all([_is_beside(part, context) for part in items(components)])
+    return _is_beside(resource, context) and all(_is_beside(part, context) for part in items(components))
 
 
 def _is_beside(part: Resource, context: Context) -> bool:

@@ -11,6 +11,7 @@ from fhir_elig.record import Counts, Strength
 from tests.spec.table import AS_OF, answer, contact, drug, event, lab, person, problem, served
 
 DAY = date.fromisoformat(AS_OF)
+TODAY = 0  # the last day on which a record of these charts begins
 DATES = {"events": {"leukapheresis": "2025-06-04", "lymphodepletion": "2025-06-06T08:00:00Z", "enrollment": "2025-05-20"}}
 
 CRITERIA = {
@@ -54,7 +55,8 @@ def days(low: int = -50, high: int = 20) -> st.SearchStrategy[str]:
     return st.builds(_text, st.integers(low, high), st.sampled_from(("day", "day", "day", "time", "month")))
 
 
-maybe_days = st.one_of(st.none(), days())
+maybe_days = st.one_of(st.none(), days(high=TODAY))
+ends = st.one_of(st.none(), days())
 sent = st.sampled_from(("80 g/L", "90 g/L", "100 g/L", "10.2 g/dL", "<95 g/L", "100", "see comment"))
 counts = st.sampled_from((Counts.YES, Counts.YES, Counts.YES, Counts.NOT_FINAL, Counts.NO))
 
@@ -84,7 +86,7 @@ problems = st.builds(
     ),
     st.sampled_from(("pneumonia", "infection_any", "dcssc", "ssc_limited", "ssc_any", "gilbert")),
     maybe_days,
-    st.one_of(st.none(), st.just("?"), days()),
+    st.one_of(st.just("?"), ends),
     maybe_days,
     st.sampled_from(("active", "resolved", "")),
     st.uuids(version=4).map(str),
@@ -95,7 +97,7 @@ drugs = st.builds(
     ),
     st.sampled_from(("azathioprine", "azathioprine", "growth_factor_white")),
     maybe_days,
-    maybe_days,
+    ends,
     maybe_days,
     st.booleans(),
     st.sampled_from(tuple(Strength)),
@@ -114,7 +116,7 @@ answers = st.builds(
     st.sampled_from(("c", "c", "c/a", "c/b")),
     st.one_of(st.booleans(), st.sampled_from((18, 22))),
     maybe_days,
-    maybe_days,
+    ends,
     st.uuids(version=4).map(str),
 )
 people = st.builds(
@@ -123,7 +125,7 @@ people = st.builds(
     st.sampled_from(("female", "male", "unknown")),
     st.one_of(st.none(), st.none(), st.none(), days(1, 20)),
 )
-contacts = st.builds(contact, days())
+contacts = st.builds(contact, days(high=TODAY))
 facts = st.lists(st.one_of(results(), problems, drugs, events, answers, contacts), max_size=6)
 retrieved = st.sampled_from(
     (
@@ -135,4 +137,6 @@ retrieved = st.sampled_from(
     )
 )
 charts = st.tuples(people, facts, retrieved).map(lambda parts: (parts[0], *parts[1], *parts[2]))
+WAITING = {"floating", "guarded", "unless", "exposure", "exposure-window"}  # days that valid_until does not look at yet
 criteria = st.sampled_from(sorted(CRITERIA)).map(CRITERIA.__getitem__)
+steady = st.sampled_from(sorted(CRITERIA.keys() - WAITING)).map(CRITERIA.__getitem__)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import msgspec
@@ -11,8 +11,8 @@ from hypothesis import given, settings, strategies as st
 from fhir_elig.assessment import assess
 from fhir_elig.record import Record
 from fhir_elig.verdict import Assessment
-from tests.properties.charts import CRITERIA, DATES, DAY, charts, criteria, facts
-from tests.spec.table import chart, keeps_the_law, lab, problem, protocol, run
+from tests.properties.charts import CRITERIA, DATES, DAY, charts, criteria, facts, steady
+from tests.spec.table import chart, contact, keeps_the_law, lab, problem, protocol, run
 
 HORIZON = 75
 
@@ -33,7 +33,7 @@ def first_change(criterion: str, record: Record) -> str | None:
 
 
 @settings(max_examples=150)
-@given(criteria, charts)
+@given(steady, charts)
 def test_it_stands_until_valid_until_and_changes_on_that_day(criterion: str, sent: tuple[Any, ...]) -> None:
     record = chart(*sent)
     said = at(criterion, record).valid_until
@@ -69,8 +69,6 @@ OTHERS = (
 @given(criteria, charts)
 def test_what_the_criterion_does_not_read_changes_no_verdict(criterion: str, sent: tuple[Any, ...]) -> None:
     """Hypertension and other results are contact at most, which only a claim of absence asks for: it is there in both."""
-    from tests.spec.table import contact
-
     seen = (*sent, contact("2025-05-29"), contact("2025-05-28"), contact("2025-06-01"))
     assert verdicts(at(criterion, chart(*seen))) == verdicts(at(criterion, chart(*seen, *OTHERS)))
 
@@ -84,8 +82,6 @@ def test_an_older_sound_result_changes_no_latest_verdict(name: str, sent: tuple[
     mine = [r.time.first for r in record.results if r.time is not None and r.counts.value == "yes"]
     day = min([*mine, DAY.toordinal() - 5]) - age
     unit = {"hemoglobin": "100 g/L", "alt": "30 U/L", "creatinine": "1.0 mg/dL"}[concept]
-    from datetime import date
-
     older = lab(concept, unit, date.fromordinal(day).isoformat(), ref="older")
     before, after = at(CRITERIA[name], record).find("c"), at(CRITERIA[name], chart(*sent, older)).find("c")
     assert before is not None and after is not None

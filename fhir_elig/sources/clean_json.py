@@ -9,15 +9,13 @@ sound data. Whoever gets a `Doubt` reads with `strict_json`, which finds the def
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
-from msgspec import Raw
 
 MAX_DEPTH = 100
 MAX_DIGITS = 40
 _MAX_INNER = MAX_DEPTH - 2  # levels of an entry below a Bundle and its list of entries
-_BEGINNING = 8192
 _STEP = 4  # a run of digits that is too long shows in one byte of so many
 _DIGITS = bytes(ord("0") if byte in b"0123456789" else ord(" ") for byte in range(256))
 _TOO_LONG = b"0" * (MAX_DIGITS + 1)
@@ -31,24 +29,6 @@ class Doubt(Exception):
     """It is not proved that the text is clean."""
 
 
-class _Bundle(msgspec.Struct, forbid_unknown_fields=True):
-    """A Bundle's members as bytes; any but the usual ones is a Doubt."""
-
-    resourceType: Literal["Bundle"]
-    entry: list[Raw]
-    id: Raw = Raw()
-    meta: Raw = Raw()
-    type: Raw = Raw()
-    timestamp: Raw = Raw()
-    total: Raw = Raw()
-    link: Raw = Raw()
-    identifier: Raw = Raw()
-    language: Raw = Raw()
-
-
-_HEAD = _Bundle.__struct_fields__[2:]
-
-
 def _decimal(text: str) -> Decimal:
     """Plain digits only: a number with an exponent may grow when it is written again."""
     if len(text) > MAX_DIGITS or "e" in text or "E" in text:
@@ -58,20 +38,19 @@ def _decimal(text: str) -> Decimal:
 
 # None of them keeps anything of what it reads, so threads may share them.
 _decode = msgspec.json.Decoder(float_hook=_decimal).decode
-_decode_bundle = msgspec.json.Decoder(_Bundle).decode
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
 def read(data: bytes) -> Any:
     """The document, as `strict_json.parse` gives it; integers as int, all other numbers as Decimal. Raises Doubt."""
+    if _may_hold_long_numbers(data):
+        raise Doubt
     try:
-        if _may_hold_long_numbers(data) or not (_is_shallow(data) or _is_shallow_bundle(data)):
-            raise Doubt
         document = _decode(data)
-        written = _encode(document)
+        written = _written(document)
     except _TROUBLE:
         raise Doubt from None
-    if len(written) != len(data.strip()) and (b"\\u003" in data or written.count(b":") != data.count(b":")):
+    if not (_is_as_long(written, data) or _has_as_many_members(written, data)):
         raise Doubt
     return document
 
@@ -81,18 +60,26 @@ def _may_hold_long_numbers(data: bytes) -> bool:
     return _TOO_LONG_SAMPLED in data[::_STEP].translate(_DIGITS) and _TOO_LONG in data.translate(_DIGITS)
 
 
-def _brackets(text: bytes) -> int:
-    """The number of opening brackets, those in strings included: nothing nests deeper."""
-    return text.count(b"{") + text.count(b"[")
+def _written(document: Any) -> list[bytes]:
+    """The document as text again; of one that has entries, each by itself. Raises Doubt if a piece may be too deep."""
+    entries = document.get("entry") if type(document) is dict else None
+    if type(entries) is not list or not entries:
+        return [_bounded(document, MAX_DEPTH)]
+    return [_bounded({**document, "entry": []}, MAX_DEPTH), *[_bounded(entry, _MAX_INNER) for entry in entries]]
 
 
-def _is_shallow(data: bytes) -> bool:
-    """Whether there are too few brackets to be deep; a long document shows at its beginning that there are not."""
-    return _brackets(data[:_BEGINNING]) <= MAX_DEPTH and _brackets(data) <= MAX_DEPTH
+def _bounded(value: Any, levels: int) -> bytes:
+    """The text of a value that has so few brackets, those in strings included, that it cannot be deeper."""
+    text = _encode(value)
+    if text.count(b"{") + text.count(b"[") > levels:
+        raise Doubt
+    return text
 
 
-def _is_shallow_bundle(data: bytes) -> bool:
-    """Whether it is a Bundle each member of which has too few brackets to be deep."""
-    bundle = _decode_bundle(data)
-    members = [*bundle.entry, *(getattr(bundle, name) for name in _HEAD)]
-    return max(map(_brackets, map(bytes, members))) <= _MAX_INNER
+def _is_as_long(written: list[bytes], data: bytes) -> bool:
+    commas = max(0, len(written) - 2)  # between the entries
+    return sum(map(len, written)) + commas == len(data.strip())
+
+
+def _has_as_many_members(written: list[bytes], data: bytes) -> bool:
+    return b"\\u003" not in data and sum(text.count(b":") for text in written) == data.count(b":")

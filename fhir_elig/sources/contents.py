@@ -11,7 +11,7 @@ import msgspec
 from fhir_elig.concepts import code_key
 from fhir_elig.errors import Finding
 from fhir_elig.record import MEDICATION_TYPES, NO_SUBJECT
-from fhir_elig.references import is_id, is_type, subject_of
+from fhir_elig.references import is_id, is_type, parse_reference, subject_of
 from fhir_elig.sources import Resource
 from fhir_elig.sources.refusals import codes_of
 from fhir_elig.sources.strict_json import Parsed, Refusal
@@ -21,6 +21,7 @@ READ_TYPES = frozenset(MEDICATION_TYPES) | {
     "AllergyIntolerance", "Condition", "Consent", "DiagnosticReport", "Encounter", "Immunization", "Observation", "Patient",
     "Procedure", "QuestionnaireResponse", "ResearchSubject",
 }  # fmt: skip
+_OTHER_OWNERS = frozenset(("patient", "individual"))
 # Codes of issue-type by which a server says that it held something back.
 _MISSING = frozenset(("suppressed", "incomplete", "too-costly", "security", "forbidden", "timeout", "throttled", "exception"))
 
@@ -114,7 +115,7 @@ class Contents:
         if kind == "OperationOutcome":
             self._message(resource, where)
             return
-        subject = subject_of(resource, self.base)
+        subject = self._subject(resource)
         if subject and subject[0] == "Patient":
             self.resources.append((resource, subject[1]))
             self.patients.add(subject[1])
@@ -127,6 +128,15 @@ class Contents:
             self.lose(Loss(where=where, why=why, types=types, reference=_reference(resource), codes=codes, unplaced=True))
         else:
             self.shared.append(resource)
+
+    def _subject(self, resource: Resource) -> tuple[str, str] | None:
+        """`subject_of`, without detours for the usual resource: one that has a subject and no other owner."""
+        named = resource.get("subject")
+        text = named.get("reference") if type(named) is dict else None
+        if type(text) is not str or not _OTHER_OWNERS.isdisjoint(resource) or resource["resourceType"] == "Patient":
+            return subject_of(resource, self.base)
+        parsed = parse_reference(text, self.base)
+        return None if parsed is None else parsed[:2]
 
     def _bundle(self, bundle: Resource, where: str, addresses: dict[str, str]) -> None:
         self.bundles += 1
@@ -147,7 +157,8 @@ class Contents:
 
     def _entry(self, entry: dict[str, Any], where: str, addresses: dict[str, str]) -> None:
         resource, request, search = entry["resource"], entry.get("request"), entry.get("search")
-        if not isinstance(resource, dict) or not is_type(resource.get("resourceType")):
+        kind = resource.get("resourceType") if isinstance(resource, dict) else None
+        if type(kind) is not str or (kind not in READ_TYPES and not is_type(kind)):
             self.lose(Loss(where=where, why="an entry that holds no FHIR resource"))
         elif isinstance(request, dict) and request.get("method") in ("DELETE", "PATCH"):
             self.read += 1
@@ -157,7 +168,7 @@ class Contents:
             self._message(resource, where)
         else:
             identity = _id_of(entry.get("fullUrl")) if "id" not in resource else None
-            inner = _addresses(resource, ()) if resource["resourceType"] == "Bundle" else addresses
+            inner = _addresses(resource, ()) if kind == "Bundle" else addresses
             self._resource({**resource, "id": identity} if identity else resource, where, inner)
 
     def _message(self, outcome: Resource, where: str) -> None:

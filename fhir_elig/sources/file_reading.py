@@ -41,6 +41,13 @@ def read_file(file: FoundFile, base: str | None = None) -> Contents:
     return contents
 
 
+def read_data(data: bytes, name: str, base: str | None = None) -> Contents:
+    """All that can be read of a document, or of NDJSON, that is in memory. Never raises."""
+    contents = Contents(name, base)
+    _read_document(io.BytesIO(data), contents, MAX_DOCUMENT)
+    return contents
+
+
 def _opened(file: FoundFile) -> IO[bytes]:
     """The decoded stream. The first bytes tell whether it is packed, whatever the name says."""
     with file.path.open("rb") as stream:

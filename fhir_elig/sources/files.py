@@ -20,7 +20,7 @@ from fhir_elig.references import target
 from fhir_elig.sources import Chart, Resource
 from fhir_elig.sources.contents import Contents, Loss
 from fhir_elig.sources.coverage import Coverage
-from fhir_elig.sources.file_reading import read_file
+from fhir_elig.sources.file_reading import read_data, read_file
 from fhir_elig.sources.file_walk import FoundFile, Walk, walk
 from fhir_elig.sources.manifest import Voucher, read_manifest
 from fhir_elig.sources.patient_links import Links, read_links
@@ -189,6 +189,36 @@ def _read(
         vouchers = _vouchers(files)
     if not any(file.resources or file.shared for file in files):
         raise _nothing(found, files)
+    return _source(files, found, asked, complete, base, vouchers)
+
+
+def read_bytes(
+    data: bytes,
+    *,
+    patient_ids: Sequence[str] = (),
+    complete: frozenset[str] | Literal["all"] = frozenset(),
+    base: str | None = None,
+    name: str = "data",
+) -> FileSource:
+    """Like `read_files`, for one JSON document (or NDJSON) that is in memory; `name` stands for the file in messages.
+
+    Raises DataError (FE0301) if nothing of it could be read.
+    """
+    with _no_collection():
+        contents = read_data(data, name, base)
+        if not (contents.resources or contents.shared):
+            raise _nothing(Walk(), [contents])
+        return _source([contents], Walk(), patient_ids, complete, base, [])
+
+
+def _source(
+    files: list[Contents],
+    found: Walk,
+    asked: Sequence[str],
+    complete: frozenset[str] | Literal["all"],
+    base: str | None,
+    vouchers: list[Voucher],
+) -> FileSource:
     _lose_pages(files)
     coverage = Coverage(complete, [finding.where for finding in found.foreign] + [file.name for file in files if file.foreign])
     patients = [one for file in files for one, _ in file.resources if one["resourceType"] == "Patient"]

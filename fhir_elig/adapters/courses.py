@@ -125,9 +125,9 @@ def _cut(resource: Resource, start: When, end: When | None, state: str, context:
     if changed is not None:
         cut = changed if state == ENDED else day_before(changed, context)
         cut = cut if start.before(changed) else start.hull(changed)
-    elif updated is not None and start.before(updated) and (state == HELD or end is None):
+    elif updated is not None and start.before(updated):
         cut = start.hull(updated)
-    elif state == HELD and end is not None:
+    elif end is not None:
         cut = start.hull(end)
     else:
         return end

@@ -12,15 +12,19 @@ from fhir_elig.verdict import MET
 
 
 def qualitative(result: Result, context: Context) -> str | None:
-    """`negative` or `positive` as a result says it by code or by its whole text; None if it says neither clearly."""
+    """`negative` or `positive` as a result says it by code or by its whole text; `conflicting`
+    if it says both, None if it says neither clearly."""
     value = result.value
     if isinstance(value, Flag):
         return "positive" if value.value else "negative"
     if not isinstance(value, Coded):
         return None
     said = {context.concepts.answers[code] for code in value.codes if code in context.concepts.answers}
-    if not said and value.text:
-        said = {context.concepts.answers.get(folded(value.text), "unclear")}
+    word = context.concepts.answers.get(folded(value.text)) if value.text else None
+    if word in ("negative", "positive") or (value.text and not said):
+        said.add(word or "unclear")
+    if {"negative", "positive"} <= said:
+        return "conflicting"
     return next(iter(said)) if len(said) == 1 and said <= {"negative", "positive"} else None
 
 

@@ -15,13 +15,13 @@ from pydantic import Field, StrictBool
 
 from fhir_elig import times
 from fhir_elig.concepts import Concepts, Match
-from fhir_elig.criteria.answers import qualitative
 from fhir_elig.criteria.base import Binder, Kind, Path, SpanText, Window, shown_codes
 from fhir_elig.criteria.context import Context, Frame
+from fhir_elig.criteria.hints import hinted
 from fhir_elig.criteria.outcome import Outcome, flaw_reason, unknown
-from fhir_elig.criteria.overlap import Overlap, in_window, overlap_of
+from fhir_elig.criteria.overlap import Overlap, overlap_of
 from fhir_elig.record import MEDICATION_TYPES, Counts, Fact, Need, Problem
-from fhir_elig.times import Place, When
+from fhir_elig.times import When
 from fhir_elig.verdict import MET, NOT_MET, Evidence, Reason, SetAside, SettledBy
 
 
@@ -91,7 +91,11 @@ class Condition(Kind):
                 set_aside=aside,
                 when=tuple(w for p in seen.present for w in [when_of(p)] if w is not None),
             )
-        broken = context.incomplete(("Condition",), asked | frozenset(self.perhaps), self.absence is Absence.CLOSED)
+        broken = (
+            context.incomplete(("Condition",), asked | frozenset(self.perhaps), self.absence is Absence.CLOSED)
+            or context.incomplete(MEDICATION_TYPES if self.hint_medications else (), frozenset(self.hint_medications), True)
+            or context.incomplete(("Observation",) if self.hint_results else (), frozenset(self.hint_results))
+        )
         if broken is not None:
             return broken.plus(set_aside=(*broken.set_aside, *aside))
         if frame is not None and frame.open:
@@ -111,7 +115,7 @@ class Condition(Kind):
                 set_aside=aside,
                 when=tuple(w for _, p in seen.doubt for w in [when_of(p)] if w is not None),
             )
-        hint = self._hinted(frame, context)
+        hint = hinted(self.hint_medications, self.hint_results, frame, context)
         if hint is not None:
             return hint.plus(set_aside=aside)
         if self.absence is Absence.OPEN:
@@ -120,11 +124,10 @@ class Condition(Kind):
 
     def _sort(self, problem: Problem, asked: frozenset[str], frame: Frame | None, context: Context, seen: Seen) -> None:
         match = context.concepts.match(problem.codes, asked)
-        perhaps = (
-            match is not Match.YES
-            and bool(self.perhaps)
-            and context.concepts.match(problem.codes, frozenset(self.perhaps)) is Match.YES
-        )
+        perhaps = False
+        if self.perhaps and match is not Match.YES:
+            wider = context.concepts.match(problem.codes, asked | frozenset(self.perhaps))
+            perhaps, match = wider is Match.YES, match if wider is Match.YES else wider
         if problem.counts in (Counts.NO, Counts.NEGATIVE):
             if match is Match.YES or perhaps:
                 seen.aside.append(SetAside(problem.reference, f"verificationStatus {problem.verification or problem.status}"))
@@ -135,6 +138,7 @@ class Condition(Kind):
             return
         if (
             self.not_these
+            and not perhaps
             and match is not Match.YES
             and context.concepts.match(problem.codes, frozenset(self.not_these)) is Match.YES
         ):
@@ -167,43 +171,6 @@ class Condition(Kind):
 
     def _stale(self) -> times.Span | None:
         return None if self.stale is None else times.parse_span(self.stale)
-
-    def _hinted(self, frame: Frame | None, context: Context) -> Outcome | None:
-        """A drug or a positive result in the window that speaks for it without a record of it."""
-        evidence = []
-        for medication in context.record.medications if self.hint_medications else ():
-            given = medication.counts in (Counts.YES, Counts.SHOWN)
-            if (
-                given
-                and context.concepts.match(medication.codes, frozenset(self.hint_medications)) is Match.YES
-                and in_window(medication, frame, context)
-            ):
-                evidence.append(
-                    Evidence(
-                        medication.reference,
-                        medication.version,
-                        medication.text,
-                        "",
-                        "",
-                        medication.start.text if medication.start else "",
-                        "hint",
-                    )
-                )
-        for result in context.facts.of(self.hint_results):
-            inside = frame is None or context.place(result.time, frame) in (Place.INSIDE, Place.PARTLY)
-            if inside and result.counts is Counts.YES and qualitative(result, context) == "positive":
-                evidence.append(
-                    Evidence(
-                        result.reference,
-                        result.version,
-                        str(result.value),
-                        "positive",
-                        "",
-                        result.time.text if result.time else "",
-                        "hint",
-                    )
-                )
-        return unknown(Reason.NEEDS_PERSON, evidence=tuple(evidence)) if evidence else None
 
     def _absent(self, seen: Seen, frame: Frame | None, context: Context) -> Outcome:
         entry = context.record.retrieval("Condition")

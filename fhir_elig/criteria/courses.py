@@ -89,6 +89,9 @@ def course_of(
     if agent.systemic and _systemic(medication, context) is None:
         certain, possible = [], union((*certain, *possible))
         course.notes = ("route not recorded",)
+    if _vague(medication):
+        certain, possible = [], union((*certain, *possible))
+        course.notes = (*course.notes, "the dose is as needed, or in words only")
     if ceiling is not None:
         certain, possible = _dosed(course, certain, possible, ceiling, context)
     if flaw_reason(medication) is not None:
@@ -130,9 +133,9 @@ def _covered(medication: Medication, agent: Agent, high: int, context: Context) 
     if start is None:
         return [], [(FIRST_DAY, high)]
     if medication.single:
-        length = _persistence(medication, agent, context) - 1
-        sure = [(start.last, start.first + length)] if start.last <= start.first + length else []
-        return list(sure), [(start.first, start.last + length)]
+        least, most = _persistence(medication, agent, context)
+        sure = [(start.last, start.first + least - 1)] if start.last <= start.first + least - 1 else []
+        return list(sure), [(start.first, start.last + most - 1)]
     vouched = medication.certain_until
     if end is None:
         sure = [(start.last, vouched.first)] if vouched is not None and vouched.first >= start.last else []
@@ -141,14 +144,24 @@ def _covered(medication: Medication, agent: Agent, high: int, context: Context) 
     return [(start.last, last)] if last >= start.last else [], [(start.first, end.last)]
 
 
-def _persistence(medication: Medication, agent: Agent, context: Context) -> int:
+def _persistence(medication: Medication, agent: Agent, context: Context) -> tuple[int, int]:
+    """How many days one intake covers, at least and at most: by its route, or by every route that it may have had."""
     classes = route_classes(medication, context)
-    by_route = [p.days for p in agent.persists if p.route in classes and p.route is not None]
-    general = [p.days for p in agent.persists if p.route is None]
-    if by_route or general:
-        return (by_route or general)[0]
-    routed = [p.days for p in agent.persists]
-    return min(routed) if routed and not classes else 1
+    general = [p.days for p in agent.persists if p.route is None] or [1]
+    by_route = [p.days for p in agent.persists if p.route in classes]
+    every = [*general, *(p.days for p in agent.persists if p.route is not None)]
+    found = (by_route or general) if classes else every
+    return min(found), max(found)
+
+
+def _vague(medication: Medication) -> bool:
+    """Whether the dose does not say that it was taken daily: as needed, or in words only where no supply tells the days."""
+    told_by_dose = medication.strength in (Strength.ORDERED, Strength.STATED)
+    return any(dose.as_needed for dose in medication.doses) or (
+        told_by_dose
+        and bool(medication.doses)
+        and all(dose.per_day is None and dose.numerator is None and bool(dose.text) for dose in medication.doses)
+    )
 
 
 def _dosed(course: Course, certain: Days, possible: Days, ceiling: Interval, context: Context) -> tuple[Days, Days]:
@@ -190,7 +203,7 @@ def _milligrams(dose: Dose) -> Fraction | None:
     return numerator * count / period * factor
 
 
-def mask_heavy_days(courses: list[Course], ceiling: Interval) -> list[Course]:
+def mask_heavy_days(courses: list[Course], ceiling: Interval, context: Context) -> list[Course]:
     """Days on which several records together may pass the ceiling are possible only.
 
     Records of one drug and different strength (an order, its dispenses) tell of the same tablets; others may add up.
@@ -200,8 +213,8 @@ def mask_heavy_days(courses: list[Course], ceiling: Interval) -> list[Course]:
         active = [c for c in courses if any(a <= first and after - 1 <= b for a, b in c.certain)]
         if (
             len(active) > 1
-            and compare(Interval(high=_heaviest(active)), ceiling) is not MET
-            and _over(_heaviest(active), ceiling)
+            and compare(Interval(high=_heaviest(active, context)), ceiling) is not MET
+            and _over(_heaviest(active, context), ceiling)
         ):
             for course in active:
                 course.certain = subtract(course.certain, [(first, after - 1)])
@@ -209,16 +222,22 @@ def mask_heavy_days(courses: list[Course], ceiling: Interval) -> list[Course]:
     return courses
 
 
+def _drug(medication: Medication, context: Context) -> tuple[str, ...]:
+    """What tells one drug from another: the name of its codes, the same in every code system; else the codes."""
+    names = {context.concepts.displays[code].casefold() for code in medication.codes if code in context.concepts.displays}
+    return (min(names),) if names else medication.codes
+
+
 def _over(total: Fraction, ceiling: Interval) -> bool:
     return ceiling.high is not None and total > ceiling.high
 
 
-def _heaviest(active: list[Course]) -> Fraction:
+def _heaviest(active: list[Course], context: Context) -> Fraction:
     """The largest dose of a day that these records allow."""
     by_drug: dict[tuple[str, ...], dict[Strength, Fraction]] = {}
     for course in active:
         top = course.dose.high if course.dose is not None and course.dose.high is not None else Fraction(0)
-        sums = by_drug.setdefault(course.medication.codes, {})
+        sums = by_drug.setdefault(_drug(course.medication, context), {})
         sums[course.medication.strength] = sums.get(course.medication.strength, Fraction(0)) + top
     return sum((max(sums.values()) for sums in by_drug.values()), Fraction(0))
 

@@ -172,15 +172,16 @@ def _nearest(source: Input, to: Result, frame: Frame, context: Context) -> Readi
         return Reading(reason=Reason.IMPRECISE_DATE)
     found = [one for result in context.facts.of(source.concepts) for one in _near(source, result, time, frame, context)]
     if not found:
-        older = any(r.counts is Counts.YES and r.value is not None for r in context.facts.of(source.concepts))
-        return Reading(reason=Reason.TOO_OLD if older else Reason.NOT_FOUND)
+        counts = {r.counts for r in context.facts.of(source.concepts) if r.value is not None}
+        waiting = Reason.NOT_FINAL if Counts.NOT_FINAL in counts else Reason.NOT_FOUND
+        return Reading(reason=Reason.TOO_OLD if Counts.YES in counts else waiting)
     reach = min((one.farthest for one in found if one.sure), default=None)
     if reach is None:
         return Reading(reason=Reason.IMPRECISE_DATE)
     nearest = [one for one in found if one.closest <= reach]
     if all(one.when.one_day for one in nearest) and time.one_day:
         nearest = [one for one in nearest if one.when.first <= time.first] or nearest
-    return _read_nearest(source, nearest, context)
+    return _read_nearest(source, _by_the_clock(nearest, time), context)
 
 
 def _near(source: Input, result: Result, time: When, frame: Frame, context: Context) -> list[Near]:
@@ -197,6 +198,15 @@ def _near(source: Input, result: Result, time: When, frame: Frame, context: Cont
     farthest = max(abs(when.last - time.first), abs(time.last - when.first))
     closest = max(0, when.first - time.last, time.first - when.last)
     return [Near(result, when, closest, farthest, low <= when.first and when.last <= high)]
+
+
+def _by_the_clock(nearest: list[Near], time: When) -> list[Near]:
+    """Of results that lie as near by the calendar, the nearest by the clock, where every time is written with its hour."""
+    hour = 3_600_000_000
+    if any(when.end - when.start > hour for when in (time, *(one.when for one in nearest))):
+        return nearest
+    away = [abs(one.when.start - time.start) for one in nearest]
+    return [one for one, distance in zip(nearest, away, strict=True) if distance == min(away)]
 
 
 def _read_nearest(source: Input, nearest: list[Near], context: Context) -> Reading | list[tuple[Interval, Evidence]]:
@@ -249,8 +259,9 @@ def _same_specimen(source: Input, of: Result, context: Context) -> list[Result]:
         if result.counts is Counts.YES
         and result.value is not None
         and not result.absent
-        and result.time == of.time
+        and result.time is not None
         and of.time is not None
+        and (result.time.start, result.time.end) == (of.time.start, of.time.end)
         and result.specimen == of.specimen
     ]
 

@@ -12,6 +12,7 @@ from fhir_elig.criteria.base import Binder, Kind, Name, Path, Window, shown_code
 from fhir_elig.criteria.condition import Absence, contact_evidence, titles
 from fhir_elig.criteria.context import Context, Frame
 from fhir_elig.criteria.outcome import Outcome, flaw_reason, unknown
+from fhir_elig.criteria.overlap import last_known
 from fhir_elig.record import MEDICATION_TYPES, Counts, Fact, Medication, Need, Strength
 from fhir_elig.times import Place, When
 from fhir_elig.verdict import MET, NOT_MET, UNKNOWN, Evidence, Reason, SetAside, SettledBy
@@ -84,8 +85,8 @@ class EventKind(Kind):
         around = [self._around(when, name) for when in whens]
         outcomes = [self._survey(near, context, covered=True).within(near.text) for near in around]
         worst = next((o for o in outcomes if o.verdict is MET), None) or next((o for o in outcomes if o.verdict is UNKNOWN), None)
-        if worst is not None and worst.verdict is MET and used.verdict is UNKNOWN:
-            return unknown(used.reason, evidence=worst.evidence)
+        if worst is not None and (worst.verdict is MET or not used.when) and used.verdict is UNKNOWN:
+            return unknown(used.reason, evidence=worst.evidence, notes=(f"the result of {name} is not known",))
         return worst
 
     def _around(self, when: When, name: str) -> Frame:
@@ -140,7 +141,7 @@ class EventKind(Kind):
         asked = frozenset(self.procedures)
         for event in context.record.events if asked else ():
             match = context.concepts.match(event.codes, asked)
-            if match is Match.NO or event.counts is Counts.NO:
+            if match is Match.NO or event.counts is Counts.NO or not event.reference.startswith("Procedure/"):
                 continue
             if event.counts is Counts.NEGATIVE:
                 if match is Match.YES:
@@ -242,7 +243,7 @@ def given_in(medication: Medication, frame: Frame, context: Context) -> tuple[Pl
         return (Place.BEFORE if place is Place.AFTER else place), start
     if place is Place.AFTER:
         return Place.BEFORE, start
-    end = medication.end or context.as_of
+    end = medication.end or last_known(medication, context)
     whole = start.hull(end) if end.end > start.start else start
     last_sure = medication.end or medication.certain_until
     if frame.bounds.place(end) is Place.BEFORE:

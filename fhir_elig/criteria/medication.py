@@ -99,7 +99,7 @@ class Exposure(Kind):
         ]
         for agent, ceiling in zip(self.agents, self._limits, strict=True):
             mine = [course for course in found if course.agent is agent]
-            yield from mine if ceiling is None else mask_heavy_days(mine, ceiling)
+            yield from mine if ceiling is None else mask_heavy_days(mine, ceiling, context)
 
     def _judge(self, courses: list[Course], context: Context) -> Outcome:
         broken = context.incomplete(
@@ -154,11 +154,14 @@ class Exposure(Kind):
         return [[c for c in courses if c.agent is agent] for agent in self.agents if any(c.agent is agent for c in courses)]
 
     def _certain(self, courses: Iterable[Course], not_taken: list[Course]) -> Days:
-        courses = list(courses)
-        sure = union(span for c in courses for span in c.certain)
-        for denial in not_taken:
-            if any(denial.agent is c.agent for c in courses):
-                sure = subtract(sure, denial.denied)
+        """Days surely covered; a record that a drug was not taken removes the days of that drug."""
+        sure: Days = []
+        for course in courses:
+            days = course.certain
+            for denial in not_taken:
+                if set(denial.medication.codes) & set(course.medication.codes):
+                    days = subtract(days, denial.denied)
+            sure = union((*sure, *days))
         return sure
 
     def _enough(self, method: Method, days: Days) -> Enough:

@@ -145,6 +145,8 @@ class Node(Model):
             outcome = self._attested(outcome, context)
         if self.recoverable is not None:
             outcome = outcome.plus(recoverable=self.recoverable)
+        if self.id and outcome.verdict is UNKNOWN and outcome.settled_by is None and not outcome.children:
+            outcome = outcome.plus(settled_by=SettledBy(question=_what_is_open(outcome.reason)))
         return outcome
 
     def _attested(self, outcome: Outcome, context: Context) -> Outcome:
@@ -178,6 +180,13 @@ class Node(Model):
             settled_by=outcome.settled_by if outcome.verdict is UNKNOWN else None,
             criteria=outcome.children,
         )
+
+
+def _what_is_open(reason: Reason) -> str:
+    """What to ask where no record is missing."""
+    if reason is Reason.AMBIGUOUS_PROTOCOL:
+        return "Which reading of the text holds? The site file can decide it under readings."
+    return "Which of the records named here is right?"
 
 
 def field_of(kind_name: str) -> str:

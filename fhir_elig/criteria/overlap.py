@@ -6,8 +6,8 @@ from enum import StrEnum
 
 from fhir_elig import times
 from fhir_elig.criteria.context import Context, Frame
-from fhir_elig.record import Medication, Problem
-from fhir_elig.times import ALWAYS
+from fhir_elig.record import Medication, Problem, Strength
+from fhir_elig.times import ALWAYS, When
 
 NOW = frozenset({"active", "recurrence", "relapse"})
 
@@ -61,12 +61,18 @@ def _forgotten(problem: Problem, low: int, stale: times.Span) -> bool:
     return bool(known) and max(known) < stale.shift(low, -1)
 
 
+def last_known(medication: Medication, context: Context) -> When:
+    """How long a record without an end may tell of use: an order that is not active speaks of its own day only."""
+    over = medication.strength is Strength.ORDERED and medication.status != "active"
+    return medication.start if over and medication.start is not None else context.as_of
+
+
 def in_window(medication: Medication, frame: Frame | None, context: Context) -> bool:
     """Whether a medication's days may touch the window."""
     if frame is None:
         return True
     start = medication.start or ALWAYS
-    end = medication.end or context.as_of
+    end = medication.end or last_known(medication, context)
     span = start.hull(end) if end.end >= start.start else start
     low = _day(frame.bounds.low_early, times.FIRST_DAY, frame, context)
     high = _day(frame.bounds.high_late, times.LAST_DAY, frame, context)

@@ -164,7 +164,7 @@ def sexes_for_ranges(context: Context) -> frozenset[str]:
     both = frozenset({"female", "male"})
     if person is None:
         return both
-    if person.clinical_sex in both:
-        return frozenset({person.clinical_sex})
+    if person.clinical_sex:
+        return frozenset({person.clinical_sex}) & both or both
     said = {sex for sex in (person.birth_sex, person.gender) if sex}
     return frozenset(said) if len(said) == 1 and said <= both else both

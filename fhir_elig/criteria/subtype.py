@@ -81,7 +81,7 @@ class Subtype(Kind):
         entry = context.record.retrieval("Condition")
         if not entry.complete:
             return unknown(Reason.NO_RECORD, notes=(f"Condition: {entry.note or 'not complete'}",))
-        return Outcome(verdict=NOT_MET, reason=Reason.ABSENT)
+        return Outcome(verdict=NOT_MET, reason=Reason.ABSENT, notes=("Condition was read to the end: no record of the disease",))
 
     def _with_wanted(self, sure: dict[str, list[Problem]], unconfirmed: list[Problem]) -> Outcome:
         when = tuple(w for p in sure["wanted"] for w in [when_of(p)] if w is not None)

@@ -140,7 +140,7 @@ class Desk:
                 head = head_of(piece, context)
                 for fact in list(reader(piece.resource, head, context)):
                     facts[type(fact)].append(fact)
-                if Flaw.SUBSETTED in head.flaws:
+                if head.flaws and Flaw.SUBSETTED in head.flaws:
                     self.partial[kind] = "a resource came cut short (SUBSETTED)"
             except _SHAPES as error:
                 self._refuse(kind, piece.reference, piece.resource, error)

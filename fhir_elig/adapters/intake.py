@@ -44,9 +44,9 @@ def identity_of(resource: Resource) -> str:
     identity = resource.get("id")
     if identity is None:
         return "no-id-" + hashlib.sha256(canonical(resource).encode()).hexdigest()[:16]
-    if not is_id(identity):
+    if type(identity) is not str or not is_id(identity):
         raise ShapeError("its id is none")
-    return string(identity)
+    return identity
 
 
 def newest(group: list[Resource]) -> list[Resource]:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import msgspec
-from hypothesis import given, settings, strategies as st
+from hypothesis import assume, given, settings, strategies as st
 
 from fhir_elig.assessment import assess
 from fhir_elig.record import Record
 from fhir_elig.verdict import Assessment
 from tests.properties.charts import CRITERIA, DATES, DAY, charts, criteria, facts, steady
-from tests.spec.table import chart, contact, keeps_the_law, lab, problem, protocol, run
+from tests.spec.table import chart, concepts, contact, keeps_the_law, lab, problem, protocol, run
 
 HORIZON = 75
 
@@ -95,3 +97,45 @@ def test_an_assessment_is_a_function_of_its_arguments(criterion: str, sent: tupl
     first = at(criterion, chart(*sent)).to_json()
     at(criterion, chart(*other))
     assert at(criterion, chart(*sent)).to_json() == first
+
+
+LIMITS = {
+    "hemoglobin": "at-least: 90 g/L",
+    "platelets": "at-least: 75 10*9/L",
+    "anc": "at-least: 1000 /uL",
+    "creatinine": "at-most: 1.5 mg/dL",
+    "alt": "at-most: 120 U/L",
+    "lvef": "at-least: 55 %",
+}
+
+
+@st.composite
+def written_twice(draw: st.DrawFn) -> tuple[str, str, str, str]:
+    """An amount near its limit in two units of the analyte, exactly the same in both."""
+    name = draw(st.sampled_from(sorted(LIMITS)))
+    analyte = concepts().analytes[concepts().by_name[name].analyte]
+    one, two = (draw(st.sampled_from(sorted(unit for unit, scale in analyte.aliases.items() if not scale.offset))) for _ in "12")
+    amount = Fraction(draw(st.decimals(Decimal("0.5"), Decimal("1.5"), places=3))) * Fraction(LIMITS[name].split()[1])
+    canonical = amount * (Fraction(1, 1000) if name == "anc" else 1)
+    sent = [canonical / analyte.aliases[unit].factor for unit in (one, two)]
+    assume(all(terminates(number) for number in sent))
+    first, second = (
+        f"{Decimal(number.numerator) / Decimal(number.denominator):f} {unit}"
+        for number, unit in zip(sent, (one, two), strict=True)
+    )
+    return name, LIMITS[name], first, second
+
+
+def terminates(number: Fraction) -> bool:
+    """Whether it can be written as a decimal of at most 25 digits after the point."""
+    return (number * 10**25).denominator == 1
+
+
+@given(written_twice())
+def test_one_amount_in_two_units_gives_one_verdict(sent: tuple[str, str, str, str]) -> None:
+    name, limit, first, second = sent
+    criterion = f"value: {{concepts: [{name}], {limit}}}"
+    one, two = (at(criterion, chart(lab(name, text))).find("c") for text in (first, second))
+    assert one is not None and two is not None
+    assert one.verdict is two.verdict and one.reason is two.reason
+    assert one.evidence[0].compared == two.evidence[0].compared

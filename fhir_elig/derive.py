@@ -38,6 +38,8 @@ def _floor(value: Interval) -> tuple[Fraction, bool]:
 
 def divide(one: Interval, two: Interval) -> Interval:
     """The quotient of an interval of values that are not negative and one of positive values."""
+    if one == point(0):
+        return one
     numerator = one.low if one.low is not None and one.low > 0 else Fraction(0)
     low = Fraction(0) if two.high is None else numerator / two.high
     unbounded = one.high is None or two.low is None or two.low <= 0

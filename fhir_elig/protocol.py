@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path as FilePath
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from fhir_elig.concepts import Concepts
 from fhir_elig.criteria.attestation import Attestation
@@ -43,9 +43,15 @@ class ProtocolFile(Model):
     about: str = ""
     milestones: dict[Name, MilestoneText]
     definitions: dict[Name, Node] = Field({}, description="Named parts that criteria refer to")
-    inclusion: tuple[Node, ...] = Field(min_length=1)
+    inclusion: tuple[Node, ...] = Field(json_schema_extra={"minItems": 1})
     exclusion: tuple[Node, ...] = ()
     not_computed: tuple[str, ...] = Field((), description="Sentences of the source that no criterion holds, each with its reason")
+
+    @model_validator(mode="after")
+    def _something(self) -> ProtocolFile:
+        if not self.inclusion:
+            raise ValueError("a protocol has at least one inclusion criterion")
+        return self
 
 
 class Protocol:
@@ -155,7 +161,7 @@ def build_protocol(document: Document, concepts: Concepts) -> Protocol:
             binder.milestone(text.else_, ("milestones", name, "else"))
     for path, node in _roots(file):
         node.bind(binder, path)
-    findings += [*binder.findings, *_circles(nodes, file)]
+    findings += [*binder.findings, *_circles(nodes, file), *_stand_ins(file)]
     if findings:
         raise AuthoringError(
             findings[0][1].why,
@@ -180,42 +186,63 @@ def _paths(path: Path, node: Node) -> Iterator[tuple[Path, Node]]:
 
 
 def _keys(path: Path, data: Any) -> Path:
-    """The path as the file writes it: `of` and `body` stand only where the author wrote them."""
+    """The path as the file writes it: `of` and `body` stand where the author wrote them, and only there."""
     keys: list[str | int] = []
     for step in path:
         if step in ("of", "body") and not (isinstance(data, dict) and step in data):
             continue
+        if isinstance(step, int) and isinstance(data, dict) and "of" in data:
+            keys.append("of")
+            data = data["of"]
         keys.append(step)
-        data = (
-            data[step]
-            if isinstance(data, dict) and step in data
-            else data[step]
-            if isinstance(data, list) and isinstance(step, int) and step < len(data)
-            else None
-        )
+        data = _child(data, step)
+        if step == "not" and isinstance(data, dict) and set(data) == {"body"}:
+            keys.append("body")
+            data = data["body"]
     return tuple(keys)
+
+
+def _child(data: Any, step: str | int) -> Any:
+    if isinstance(data, dict):
+        return data.get(step)
+    return data[step] if isinstance(data, list) and isinstance(step, int) and step < len(data) else None
+
+
+def _stand_ins(file: ProtocolFile) -> list[tuple[Path, Finding]]:
+    """Milestones whose stand-ins lead back to themselves."""
+    found: list[tuple[Path, Finding]] = []
+    for name in file.milestones:
+        other, seen = file.milestones[name].else_, {name}
+        while other in file.milestones and other not in seen:
+            seen.add(other)
+            other = file.milestones[other].else_
+        if other == name:
+            where = ("milestones", name, "else")
+            found.append((where, Finding("FE0209", "", f'the stand-ins of "{name}" lead back to it', "name one that has a date")))
+    return found
 
 
 def _circles(nodes: Mapping[str, Node], file: ProtocolFile) -> list[tuple[Path, Finding]]:
     """Names that lead back to themselves."""
     found = []
-    for path, node in _roots(file):
-        name = node.id or str(path[-1])
-        if name in nodes and _reaches(name, node, nodes, set()):
-            found.append((path, Finding("FE0209", "", f'"{name}" refers to itself', "break the circle")))
+    for root_path, root in _roots(file):
+        for path, node in _paths(root_path, root):
+            name = node.id or (str(path[-1]) if node is root else "")
+            if name in nodes and _reaches(name, node, nodes, set()):
+                found.append((path, Finding("FE0209", "", f'"{name}" refers to itself', "break the circle")))
     return found
 
 
 def _reaches(goal: str, node: Node, nodes: Mapping[str, Node], seen: set[str]) -> bool:
     for inner in _walk(node):
-        for _, child in inner.inner():
-            if isinstance(child, str):
-                if child == goal:
+        named = [child for _, child in inner.inner() if isinstance(child, str)]
+        for name in (*named, *inner.kind.refers()):
+            if name == goal:
+                return True
+            if name in nodes and name not in seen:
+                seen.add(name)
+                if _reaches(goal, nodes[name], nodes, seen):
                     return True
-                if child in nodes and child not in seen:
-                    seen.add(child)
-                    if _reaches(goal, nodes[child], nodes, seen):
-                        return True
     return False
 
 

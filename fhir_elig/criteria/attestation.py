@@ -141,6 +141,9 @@ class Score(Kind):
         strange = [item for group in self.groups for item in group if item not in self.items]
         if strange:
             raise ValueError(f"a group names items that have no points: {', '.join(strange)}")
+        most = derive.score(self.items, self.groups, self.items, ())
+        if most.high is not None and most.high < self.at_least:
+            raise ValueError(f"all items together give {most.high} points: nobody can meet {self.at_least}")
         return self
 
     _criterion: str = PrivateAttr(default="")

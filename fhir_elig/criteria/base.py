@@ -127,6 +127,10 @@ class Kind(Model):
         """The nodes inside, with their paths."""
         return ()
 
+    def refers(self) -> Iterable[str]:
+        """Other criteria whose results this one looks at."""
+        return ()
+
     def evaluate(self, context: Context) -> Outcome:
         raise NotImplementedError
 

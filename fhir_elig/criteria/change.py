@@ -59,6 +59,8 @@ class Change(Kind):
 
     def bind(self, binder: Binder, path: Path) -> None:
         self.keep(_criterion=binder.owner)
+        if self.baseline == "all":
+            binder.finding((*path, "baseline"), "FE0210", "all of time is no span", "write one such as 6 mo")
         self.window.bind(binder, (*path, "window"))
         analytes = []
         for index, series in enumerate(self.kinds):

@@ -128,6 +128,8 @@ class Context:
         if when.end > self.as_of.end:
             self.mark_around(when)
             if when.start >= self.as_of.end:
+                if frame.floating and frame.before is not None:
+                    self.mark_leaving(when, frame.before)
                 return Place.AFTER
         place = frame.bounds.place(when)
         if frame.floating and frame.before is not None and place is not Place.BEFORE:

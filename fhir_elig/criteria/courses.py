@@ -57,6 +57,7 @@ class Course(msgspec.Struct, kw_only=True):
     dose: Interval | None = None
     why: str = ""
     notes: tuple[str, ...] = ()
+    goes_on: bool = False  # it lasts beyond as_of
 
     def evidence(self) -> Evidence:
         m = self.medication
@@ -96,6 +97,7 @@ def course_of(
         certain, possible = _dosed(course, certain, possible, ceiling, context)
     if flaw_reason(medication) is not None:
         certain, possible = [], union((*certain, *possible))
+    course.goes_on = any(last > high for _, last in certain)
     course.certain, course.possible = clip(certain, low, high), clip(possible, low, high)
     if not course.certain and not course.possible and not course.why:
         course.why = "no day of it lies in the window"

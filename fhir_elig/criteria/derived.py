@@ -108,8 +108,9 @@ def bind(name: str, inputs: Mapping[str, Input], binder: Binder, path: Path) -> 
         if key not in formula.inputs:
             binder.finding((*path, "inputs", key), "FE0209", f'{name} has no input "{key}"', near(key, formula.inputs))
         known = binder.concept_set(source.concepts, (*path, "inputs", key, "concepts"))
+        usual = [name for name in formula.concepts.get(key, ()) if name in binder.concepts.by_name][:1]
         for concept in sorted(known):
-            binder.analyte([concept], (*path, "inputs", key, "concepts"))
+            binder.analyte([concept, *usual], (*path, "inputs", key, "concepts"))
         binder.concept_set(source.supporting, (*path, "inputs", key, "supporting"))
 
 
@@ -202,8 +203,7 @@ def _near(source: Input, result: Result, time: When, frame: Frame, context: Cont
 
 def _by_the_clock(nearest: list[Near], time: When) -> list[Near]:
     """Of results that lie as near by the calendar, the nearest by the clock, where every time is written with its hour."""
-    hour = 3_600_000_000
-    if any(when.end - when.start > hour for when in (time, *(one.when for one in nearest))):
+    if any(when.end - when.start > 3_600_000_000 for when in (time, *(one.when for one in nearest))):
         return nearest
     away = [abs(one.when.start - time.start) for one in nearest]
     return [one for one, distance in zip(nearest, away, strict=True) if distance == min(away)]

@@ -45,6 +45,9 @@ class EventKind(Kind):
             for name in names:
                 binder.criterion(name, (*path, "confounds", concept))
 
+    def refers(self) -> Iterable[str]:
+        return self.of_results
+
     def needs(self, concepts: Concepts) -> Iterable[Need]:
         if self.procedures:
             yield Need("Procedure")

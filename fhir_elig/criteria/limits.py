@@ -97,7 +97,8 @@ def _parse(text: str, key: str, analyte: Analyte, binder: Binder, path: Path) ->
 def _check_order(limits: list[Limit], binder: Binder, path: Path) -> None:
     low = [x.amount for x in limits if not x.upper and x.amount is not None]
     high = [x.amount for x in limits if x.upper and x.amount is not None]
-    if low and high and max(low) > min(high):
+    strict = any(x.strict for x in limits)
+    if low and high and (max(low) > min(high) or (strict and max(low) == min(high))):
         binder.finding(
             path, "FE0210", "the lower limit lies above the upper one: nobody can meet it", "swap or correct the limits"
         )

@@ -14,7 +14,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from fhir_elig import times, verdict as kleene
-from fhir_elig.criteria.base import Kind, Path, SpanText
+from fhir_elig.criteria.base import Binder, Kind, Path, SpanText
 from fhir_elig.criteria.context import Context
 from fhir_elig.criteria.outcome import Outcome
 from fhir_elig.times import When
@@ -113,6 +113,10 @@ class AllOf(Group):
     """Every member; `together` asks that the dates of all that decided fit into one span of that length."""
 
     together: SpanText | None = None
+
+    def bind(self, binder: Binder, path: Path) -> None:
+        if self.together == "all":
+            binder.finding((*path, "together"), "FE0210", "all of time is no span", "write one such as 6 mo")
 
     def evaluate(self, context: Context) -> Outcome:
         outcomes = self.outcomes(context)

@@ -65,10 +65,14 @@ class Exposure(Kind):
         binder.concept_set(self.perhaps, (*path, "perhaps"))
         if (self.more_than is None) == (self.at_least is None):
             binder.finding(path, "FE0203", "a duration is needed", "name more-than or at-least")
+        if "all" in (self.more_than, self.at_least):
+            binder.finding(path, "FE0210", "nobody can be treated for longer than all of time", "write a span such as 6 mo")
         limits = []
         for agent in self.agents:
             text = agent.prednisone_equivalent_at_most
             ceiling = None if text is None else parse_number(text.removesuffix("mg/d").strip())
+            if text is not None and ceiling is None:
+                binder.finding((*path, "agents"), "FE0206", f'"{text}" is no daily dose', "write one such as 15 mg/d")
             limits.append(None if ceiling is None else Interval(high=ceiling))
         self.keep(_limits=tuple(limits))
 
@@ -108,6 +112,7 @@ class Exposure(Kind):
         taken = [c for c in courses if c.certain or c.possible]
         not_taken = [c for c in courses if c.denied]
         best = self._best(self.method, taken, not_taken)
+        self._mark(taken, context)
         counted = sum(last - first + 1 for first, last in union(span for c in taken for span in self._certain([c], not_taken)))
         evidence = tuple(c.evidence() for c in taken)
         notes = (f"{counted} days surely covered",)
@@ -123,6 +128,23 @@ class Exposure(Kind):
                 Reason.IMPRECISE_DATE, evidence=evidence, notes=(*notes, "several stretches that add up to 182 to 184 days")
             )
         return self._too_short(taken, evidence, notes, context)
+
+    def _mark(self, taken: list[Course], context: Context) -> None:
+        """The days on which the count may pass the limit: it grows while a course goes on and shrinks as days leave a window."""
+        span = times.parse_span(self.more_than or self.at_least or "")
+        before = times.parse_span(self.window.before)
+        if span is None:
+            return
+        least, most = span_days(span)
+        for course in taken:
+            for first, last in course.certain:
+                context.mark(span.shift(first, 1), *(first + days for days in range(least, most + 3)))
+                context.mark(
+                    *(context.as_of.last + days for days in range(1, most - (last - first) + 2)) if course.goes_on else ()
+                )
+                if before is not None:
+                    gone = before.shift(first, 1)
+                    context.mark(*range(gone + 1, before.shift(last, 1) + 3))
 
     def _best(self, method: Method, taken: list[Course], not_taken: list[Course]) -> Enough:
         found = [self._enough(method, self._certain(group, not_taken)) for group in self._groups(method, taken)]

@@ -98,6 +98,8 @@ class Value(Kind):
             found = binder.analyte([name], (*path, "concepts")) if self.answer is None else _analyte_of(name, binder.concepts)
             if found is not None:
                 analytes[name] = found
+        if self.answer is None and len(analytes) > 1:
+            binder.analyte(sorted(analytes), (*path, "concepts"))
         analyte = next(iter(analytes.values()), None)
         if self.derive is not None:
             analyte = derived.analyte_of(self.derive.formula, binder.concepts)
@@ -106,6 +108,7 @@ class Value(Kind):
             where = (*path, "answer")
             bands = (_band(band, analyte, binder, where) for band in (self.answer.negative, self.answer.positive))
             self.keep(_bands=tuple(bands))
+            _check_bands(self._bands, binder, where)
 
     def needs(self, concepts: Concepts) -> Iterable[Need]:
         names = set(self.concepts)
@@ -270,3 +273,11 @@ def _band(band: Band | None, analyte: Analyte, binder: Binder, path: Path) -> In
             amount = None
         ends[key] = amount
     return Interval(ends["low"], ends["high"], True, True)
+
+
+def _check_bands(bands: tuple[Interval | None, Interval | None], binder: Binder, path: Path) -> None:
+    negative, positive = bands
+    if negative is None or positive is None or negative.high is None or positive.low is None:
+        return
+    if negative.high > positive.low:
+        binder.finding(path, "FE0210", "a number can be negative and positive at once", "part the two bands")

@@ -38,8 +38,10 @@ def overlap_of(problem: Problem, frame: Frame, stale: times.Span | None, context
     first_end, last_end = (
         (began.first, today) if unknown_end else (today, today) if ended is None else (ended.first, min(ended.last, today))
     )
-    if frame.floating and frame.before is not None and ended is not None and not unknown_end:
-        context.mark_leaving(ended, frame.before)
+    if frame.floating and frame.before is not None:
+        context.mark_leaving(began if unknown_end or ended is None else ended, frame.before)
+        if stale is not None:
+            _mark_forgotten(problem, frame.before, stale, context)
     if began.first > min(high_late, today) or last_end < low_early:
         return Overlap.NONE
     if not (began.last <= min(high_early, today) and first_end >= low_late):
@@ -54,6 +56,14 @@ def _day(end: int | None, open_end: int, frame: Frame, context: Context) -> int:
     if end is None:
         return open_end
     return times.day_of(end, context.run.time_zone) if frame.bounds.exact else end
+
+
+def _mark_forgotten(problem: Problem, before: times.Span, stale: times.Span, context: Context) -> None:
+    """The days on which an open condition may become too old to be believed open."""
+    for when in (problem.onset, problem.recorded):
+        if when is not None:
+            day = stale.shift(before.shift(when.last, 1), 1)
+            context.mark(*range(day - 3, day + 4))
 
 
 def _forgotten(problem: Problem, low: int, stale: times.Span) -> bool:

@@ -238,8 +238,8 @@ HINTS = [
     case(
         "a culture that grew something, in words",
         (lab("culture", Coded(text="E. coli"), "2025-05-20"), *SEEN),
-        "not-met",
-        "absent",
+        "unknown",
+        "needs-person",
     ),
 ]
 

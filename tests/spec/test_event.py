@@ -208,7 +208,7 @@ SPECIMEN = [
         (event(RBC, "2025-05-15"), *SEEN),
         "not-recent",
         "unknown",
-        "imprecise-date",
+        "not-found",
     ),
     Row("no event, no counts", SEEN, "not-recent", "met", "absent"),
 ]

@@ -70,7 +70,7 @@ CODED = [
         (qual(Coded(codes=(SCT + "260385009", SCT + "260373001"))),),
         HCG,
         "unknown",
-        "not-numeric",
+        "conflicting",
     ),
     Row("positive in words", (qual("Positive"),), HCG, "not-met", "out-of-range"),
     Row("words with spaces around them", (qual(Coded(text="  NEGATIVE ")),), HCG, "met", "in-range"),

@@ -630,18 +630,15 @@ BY_VALUE = [
 ]
 
 
-@pytest.mark.xfail(strict=True, reason="the picks highest, lowest and nearest are not there")
 @pytest.mark.parametrize("row", BY_VALUE, ids=str)
 def test_picks_by_value_and_by_nearness(row: Row) -> None:
     check(row)
 
 
-@pytest.mark.xfail(strict=True, reason="a pick of any waits for a lost page that could not change it")
 def test_any_that_is_met_needs_no_lost_page() -> None:
     assert said(result(picked("any"), hb("100 g/L"), served("Observation", note="partial"))) == ("met", "in-range")
 
 
-@pytest.mark.xfail(strict=True, reason="a preliminary count keeps the differential from being used")
 def test_a_preliminary_count_is_passed_over_for_the_differential() -> None:
     facts = (lab("anc", "2 K/uL", **not_final()), lab("leukocytes", "2.0 K/uL"), lab("neutrophils_percent", "50 %"))
     assert said(result(ANC, *facts)) == ("met", "derived")

@@ -128,7 +128,6 @@ LATE = [
 ]
 
 
-@pytest.mark.xfail(strict=True, reason="days that nobody looks at")
 @pytest.mark.parametrize(("holds", "criterion", "facts", "until"), LATE, ids=[case[0] for case in LATE])
 def test_valid_until_looks_at_these_days_too(holds: str, criterion: str, facts: tuple[Any, ...], until: str) -> None:
     stands(criterion, facts, until)

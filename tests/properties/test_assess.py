@@ -13,7 +13,7 @@ from hypothesis import assume, given, settings, strategies as st
 from fhir_elig.assessment import assess
 from fhir_elig.record import Record
 from fhir_elig.verdict import Assessment
-from tests.properties.charts import CRITERIA, DATES, DAY, charts, criteria, facts, steady
+from tests.properties.charts import CRITERIA, DATES, DAY, charts, criteria, facts
 from tests.spec.table import chart, concepts, contact, keeps_the_law, lab, problem, protocol, run
 
 HORIZON = 75
@@ -35,7 +35,7 @@ def first_change(criterion: str, record: Record) -> str | None:
 
 
 @settings(max_examples=150)
-@given(steady, charts)
+@given(criteria, charts)
 def test_it_stands_until_valid_until_and_changes_on_that_day(criterion: str, sent: tuple[Any, ...]) -> None:
     record = chart(*sent)
     said = at(criterion, record).valid_until

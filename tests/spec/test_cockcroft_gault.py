@@ -129,7 +129,7 @@ ROWS = [
     Row("a weight without a unit", (MAN50, CREA, kg("72")), CRCL, "unknown", "no-unit"),
     Row("a stated weight is no measured one", (MAN50, CREA, lab("weight_stated", "72 kg", DAY)), CRCL, "unknown", "not-found"),
     Row("a preliminary weight", (MAN50, CREA, kg("72 kg", **not_final())), CRCL, "unknown", "not-final"),
-    Row("a weight without a value", (MAN50, CREA, lab("weight", None, DAY, absent="error")), CRCL, "unknown", "not-final"),
+    Row("a weight without a value", (MAN50, CREA, lab("weight", None, DAY, absent="error")), CRCL, "unknown", "not-found"),
     Row("a creatinine without a unit", (MAN50, lab("creatinine", "1.8", DAY), KG), CRCL, "unknown", "no-unit"),
     Row("a creatinine without a time", (MAN50, lab("creatinine", "1.8 mg/dL", None), KG), CRCL, "unknown", "imprecise-date"),
     Row("a creatinine of another kind", (MAN50, lab("creatinine_dialysis", "1.8 mg/dL", DAY), KG), CRCL, "unknown", "not-found"),

@@ -43,43 +43,29 @@ _encode = msgspec.json.Encoder(decimal_format="number").encode
 
 def read(data: bytes) -> Any:
     """The document, as `strict_json.parse` gives it; integers as int, all other numbers as Decimal. Raises Doubt."""
-    if _may_hold_long_numbers(data):
-        raise Doubt
     try:
         document = _decode(data)
-        written = _written(document)
+        if _length(document) != len(data.strip()) and (b"\\u003" in data or _encode(document).count(b":") != data.count(b":")):
+            raise Doubt
     except _TROUBLE:
         raise Doubt from None
-    if not (_is_as_long(written, data) or _has_as_many_members(written, data)):
-        raise Doubt
     return document
 
 
-def _may_hold_long_numbers(data: bytes) -> bool:
-    """Whether there is a run of more than MAX_DIGITS digits; a sample is faster where there is none."""
-    return _TOO_LONG_SAMPLED in data[::_STEP].translate(_DIGITS) and _TOO_LONG in data.translate(_DIGITS)
-
-
-def _written(document: Any) -> list[bytes]:
-    """The document as text again; of one that has entries, each by itself. Raises Doubt if a piece may be too deep."""
+def _length(document: Any) -> int:
+    """Of the document when it is written again, entry by entry. Raises Doubt if a piece is not surely within bounds."""
     entries = document.get("entry") if type(document) is dict else None
     if type(entries) is not list or not entries:
-        return [_bounded(document, MAX_DEPTH)]
-    return [_bounded({**document, "entry": []}, MAX_DEPTH), *[_bounded(entry, _MAX_INNER) for entry in entries]]
+        return len(_bounded(document, MAX_DEPTH))
+    inner = sum([len(_bounded(entry, _MAX_INNER)) for entry in entries])
+    return len(_bounded({**document, "entry": []}, MAX_DEPTH)) + inner + len(entries) - 1  # with the commas between them
 
 
 def _bounded(value: Any, levels: int) -> bytes:
-    """The text of a value that has so few brackets, those in strings included, that it cannot be deeper."""
+    """The text of a value that nests no deeper and holds no long number, as its brackets and digits show, wherever they stand."""
     text = _encode(value)
     if text.count(b"{") + text.count(b"[") > levels:
         raise Doubt
+    if _TOO_LONG_SAMPLED in text[::_STEP].translate(_DIGITS) and _TOO_LONG in text.translate(_DIGITS):
+        raise Doubt
     return text
-
-
-def _is_as_long(written: list[bytes], data: bytes) -> bool:
-    commas = max(0, len(written) - 2)  # between the entries
-    return sum(map(len, written)) + commas == len(data.strip())
-
-
-def _has_as_many_members(written: list[bytes], data: bytes) -> bool:
-    return b"\\u003" not in data and sum(text.count(b":") for text in written) == data.count(b":")

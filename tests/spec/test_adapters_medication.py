@@ -444,7 +444,7 @@ TEN_DAYS = {"value": 10, "code": "d"}
         ({"status": "stopped", "meta": {"lastUpdated": "2024-02-02T00:00:00Z"}}, (day("2025-01-10"), None, day("2025-01-10"))),
         (
             {"status": "stopped", **valid(start="2025-01-15", end="2025-02-15"), **UPDATED},
-            (day("2025-01-15"), day("2025-02-15"), None),
+            (day("2025-01-15"), ("2025-01-15", "2025-02-02"), None),
         ),
         ({"status": "stopped", "statusChanged": "2025-01-20"}, (day("2025-01-10"), day("2025-01-20"), None)),
         (

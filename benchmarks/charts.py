@@ -110,14 +110,24 @@ def chart(seed: int) -> list[Resource]:
     return [makers[kind](draw, _id(seed, kind, number), f"p{seed}") for kind, count in COUNTS.items() for number in range(count)]
 
 
-def bundle(seed: int, indent: int | None = None) -> bytes:
-    """The same chart as the bytes of a Bundle, compact as servers send it, or indented."""
+def bundle(seed: int, indent: int | None = None, sparse: bool = False) -> bytes:
+    """The same chart as the bytes of a Bundle, compact as servers send it, or indented; `sparse` without what nobody needs."""
     entries = [
         {"fullUrl": f"https://ehr.example/fhir/{one['resourceType']}/{one['id']}", "resource": one, "search": {"mode": "match"}}
-        for one in chart(seed)
+        for one in (_sparse(chart(seed)) if sparse else chart(seed))
     ]
     whole = {"resourceType": "Bundle", "id": f"b{seed}", "type": "searchset", "total": len(entries), "entry": entries}
     return json.dumps(whole, indent=indent, separators=None if indent else (",", ":"), ensure_ascii=False).encode()
+
+
+# What a server adds beside the least that a profile asks for.
+_EXTRAS = frozenset("display identifier encounter performer lastUpdated requester serviceProvider address".split())
+
+
+def _sparse(node: Any) -> Any:
+    if isinstance(node, list):
+        return [_sparse(one) for one in node]
+    return {name: _sparse(value) for name, value in node.items() if name not in _EXTRAS} if isinstance(node, dict) else node
 
 
 def _id(seed: int, kind: str, number: int) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -177,6 +177,7 @@ class Facts:
         self.doubtful: dict[str, list[Result]] = {}
         self.mixed: set[str] = set()
         self.readings: dict[tuple[int, str], Reading] = {}
+        self.matched: dict[int, Any] = {}  # what a kind found once among the records, by the kind's identity
         for result in record.results:
             self._file(result, concepts)
         self.contacts: list[tuple[When, Fact]] = sorted(_contacts(record), key=lambda pair: (pair[0].start, pair[1].reference))

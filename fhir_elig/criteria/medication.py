@@ -95,15 +95,19 @@ class Exposure(Kind):
         return outcome.plus(settled_by=settled, set_aside=aside, provisional=bool(frame.stand_in))
 
     def _courses(self, frame: Frame, context: Context) -> Iterator[Course]:
-        found = [
-            course_of(medication, agent, ceiling, self.strength, frame, context)
-            for medication in context.record.medications
-            for agent, ceiling in zip(self.agents, self._limits, strict=True)
-            if context.concepts.match(medication.codes, frozenset((agent.concept,))) is Match.YES
-        ]
-        for agent, ceiling in zip(self.agents, self._limits, strict=True):
-            mine = [course for course in found if course.agent is agent]
+        for agent, ceiling, medications in self._matched(context):
+            mine = [course_of(each, agent, ceiling, self.strength, frame, context) for each in medications]
             yield from mine if ceiling is None else mask_heavy_days(mine, ceiling, context)
+
+    def _matched(self, context: Context) -> list[tuple[Agent, Interval | None, list[Medication]]]:
+        """The records of each agent; looked up once for a chart."""
+        found = context.facts.matched.get(id(self))
+        if found is None:
+            found = context.facts.matched[id(self)] = [
+                (agent, ceiling, [m for m in context.record.medications if _is(m, agent.concept, context)])
+                for agent, ceiling in zip(self.agents, self._limits, strict=True)
+            ]
+        return found
 
     def _judge(self, courses: list[Course], context: Context) -> Outcome:
         broken = context.incomplete(
@@ -112,7 +116,8 @@ class Exposure(Kind):
         taken = [c for c in courses if c.certain or c.possible]
         not_taken = [c for c in courses if c.denied]
         best = self._best(self.method, taken, not_taken)
-        self._mark(taken, context)
+        if self.window.before != "all" or (best is not Enough.YES and any(course.goes_on for course in taken)):
+            self._mark(taken, context)
         counted = sum(last - first + 1 for first, last in union(span for c in taken for span in self._certain([c], not_taken)))
         evidence = tuple(c.evidence() for c in taken)
         notes = (f"{counted} days surely covered",)
@@ -216,3 +221,7 @@ class Exposure(Kind):
 def _not_named(medication: Medication) -> Evidence:
     start = medication.start.text if medication.start else ""
     return Evidence(medication.reference, medication.version, medication.text, "", "", start, "not named by the protocol")
+
+
+def _is(medication: Medication, concept: str, context: Context) -> bool:
+    return context.concepts.match(medication.codes, frozenset((concept,))) is Match.YES

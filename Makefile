@@ -13,7 +13,7 @@ NODE_MODULES := $(VALIDATORS)/node_modules/.package-lock.json
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check coverage lock clean
+.PHONY: help demo test check bench coverage lock clean
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -30,6 +30,9 @@ check: $(VENV)/.dev ## format, lint, types, floors, docs current
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy --strict fhir_elig
 	@$(BIN)/python -m pytest --quiet tests/house
+
+bench: $(VENV)/.dev ## time one patient, write docs/benchmarks.md
+	@$(BIN)/python -m benchmarks.one_patient --write
 
 coverage: $(VENV)/.dev $(NODE_MODULES) ## branch coverage of the package
 	@$(BIN)/python -m pytest --quiet --cov --cov-report=term-missing:skip-covered

@@ -17,14 +17,14 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 
 from benchmarks import charts
 from fhir_elig import adapters, places
 from fhir_elig.assessment import assess
-from fhir_elig.concepts import Concepts, load_concepts
+from fhir_elig.cli.pipeline import known_codes
+from fhir_elig.concepts import load_concepts
 from fhir_elig.criteria.context import Run
 from fhir_elig.protocol import Protocol, load_protocol
 from fhir_elig.record import Record
@@ -49,7 +49,7 @@ class Bench:
         as_of = parse_when(charts.AS_OF.isoformat())
         assert as_of is not None
         self.run = Run(as_of=as_of)
-        self.settings = adapters.Settings(matters=matters(concepts))
+        self.settings = adapters.Settings(matters=known_codes(concepts))
 
     def parse(self, data: bytes) -> Chart:
         (chart,) = read_bytes(data, complete="all")
@@ -69,16 +69,6 @@ class Bench:
 
     def assess(self, record: Record) -> Assessment:
         return assess(self.protocol, record, self.run)
-
-
-def matters(concepts: Concepts) -> Callable[[tuple[str, ...]], bool]:
-    """Whether the mappings know one of a result's codes: no criterion reads a result that they do not know."""
-
-    @lru_cache(maxsize=65_536)
-    def known(codes: tuple[str, ...]) -> bool:
-        return any(any(concepts.names_of(code)) for code in codes)
-
-    return known
 
 
 def measure(bench: Bench, bundles: Sequence[bytes], rounds: int, seed: int, clock: Clock) -> Times:

@@ -195,7 +195,7 @@ class Event(Fact, frozen=True, kw_only=True):
 
 
 class Contact(Fact, frozen=True, kw_only=True):
-    """An Encounter: the patient was seen."""
+    """An Encounter, or a result that no mapping knows: the patient was seen."""
 
     time: When | None = None
 

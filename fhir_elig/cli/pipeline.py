@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 
 import msgspec
 
 from fhir_elig import adapters, places, times
 from fhir_elig.assessment import assess
-from fhir_elig.concepts import load_concepts
+from fhir_elig.concepts import Concepts, load_concepts
 from fhir_elig.criteria.base import near
 from fhir_elig.criteria.context import Run
 from fhir_elig.errors import DataError, FhirEligError, Finding, UsageError
@@ -123,8 +124,19 @@ def prepare(options: Options) -> Screening:
         decimal_comma=site.file.decimal_comma,
         allowed_labels=frozenset(site.file.security_labels.allow),
         questionnaire=f"{site.file.canonical_base}/Questionnaire/{protocol.id}-attestations",
+        matters=known_codes(site.concepts),
     )
     return Screening(protocol=protocol, site=site, run=run, settings=settings, complete=complete_types(options.complete))
+
+
+def known_codes(concepts: Concepts) -> Callable[[tuple[str, ...]], bool]:
+    """Whether the mappings know one of a result's codes, verified or not; what they do not know is read as a contact only."""
+
+    @lru_cache(maxsize=65_536)
+    def known(codes: tuple[str, ...]) -> bool:
+        return any(any(concepts.names_of(code)) for code in codes)
+
+    return known
 
 
 def complete_types(text: str) -> frozenset[str]:

@@ -55,6 +55,7 @@ def days(low: int = -50, high: int = 20) -> st.SearchStrategy[str]:
 
 
 maybe_days = st.one_of(st.none(), days(high=8))
+past = st.one_of(st.none(), days(high=0))
 ends = st.one_of(st.none(), days())
 sent = st.sampled_from(("80 g/L", "90 g/L", "100 g/L", "10.2 g/dL", "<95 g/L", "100", "see comment"))
 counts = st.sampled_from((Counts.YES, Counts.YES, Counts.YES, Counts.NOT_FINAL, Counts.NO))
@@ -84,9 +85,9 @@ problems = st.builds(
         name, onset, abated, recorded=recorded, clinical=clinical, ref=ref
     ),
     st.sampled_from(("pneumonia", "infection_any", "dcssc", "ssc_limited", "ssc_any", "gilbert")),
-    maybe_days,
+    past,
     st.one_of(st.just("?"), ends),
-    maybe_days,
+    past,
     st.sampled_from(("active", "resolved", "")),
     st.uuids(version=4).map(str),
 )
@@ -97,7 +98,7 @@ drugs = st.builds(
     st.sampled_from(("azathioprine", "azathioprine", "growth_factor_white")),
     maybe_days,
     ends,
-    maybe_days,
+    past,
     st.booleans(),
     st.sampled_from(tuple(Strength)),
     st.sampled_from((Counts.YES, Counts.YES, Counts.NEGATIVE, Counts.NO)),

@@ -75,7 +75,7 @@ def test_what_the_criterion_does_not_read_changes_no_verdict(criterion: str, sen
     assert verdicts(at(criterion, chart(*seen))) == verdicts(at(criterion, chart(*seen, *OTHERS)))
 
 
-LATEST = ("latest", "clearance", "uln", "hours", "slot", "attestable")
+LATEST = ("latest", "clearance", "uln", "hours", "slot")
 
 
 @given(st.sampled_from(LATEST), charts, st.sampled_from(("hemoglobin", "alt", "creatinine")), st.integers(1, 400))

@@ -25,9 +25,10 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-from fhir_elig.cli import concepts, doctor, protocol, screening  # noqa: E402  the commands register themselves on `app`
+from fhir_elig.cli import cohort, concepts, doctor, protocol, screening  # noqa: E402  the commands register themselves on `app`
 
 app.add_typer(protocol.app, name="protocol")
+app.add_typer(cohort.app, name="cohort")
 app.add_typer(concepts.app, name="concepts")
 screening.register(app)
 app.command("doctor")(doctor.doctor)

@@ -17,7 +17,7 @@ from fhir_elig.criteria.context import Run
 from fhir_elig.errors import DataError, FhirEligError, Finding, UsageError
 from fhir_elig.outputs.digest import Failure
 from fhir_elig.protocol import Protocol, load_protocol
-from fhir_elig.record import MEDICATION_TYPES
+from fhir_elig.record import MEDICATION_TYPES, Record
 from fhir_elig.site import Site, decisions, load_answers, load_site
 from fhir_elig.sources import Chart
 from fhir_elig.times import When
@@ -99,9 +99,12 @@ def find_protocol(name: str) -> Path:
 
 def prepare(options: Options) -> Screening:
     """Load protocol, mappings, site and answers. Raises UsageError and AuthoringError."""
-    concepts = load_concepts(places.mapping_root())
-    site = load_site(options.site, concepts)
-    protocol = load_protocol(find_protocol(options.protocol), site.concepts)
+    site = load_site(options.site, load_concepts(places.mapping_root()))
+    return bind(options, site, load_protocol(find_protocol(options.protocol), site.concepts))
+
+
+def bind(options: Options, site: Site, protocol: Protocol) -> Screening:
+    """What the options mean for a protocol at a site. Raises UsageError and AuthoringError."""
     zone = site.file.time_zone
     as_of = _date(options.as_of or datetime.now(times.zone(zone)).date().isoformat(), zone, "--as-of")
     shared, own = _events(options.events, site.file.milestones, protocol, as_of, zone)
@@ -238,6 +241,12 @@ def assessments(found: Iterable[Chart], screening: Screening, tally: Tally) -> I
 
 
 def _assess_one(chart: Chart, screening: Screening, tally: Tally) -> Assessment | None:
+    record = record_of(chart, screening, tally)
+    return None if record is None else assess(screening.protocol, record, screening.run)
+
+
+def record_of(chart: Chart, screening: Screening, tally: Tally) -> Record | None:
+    """The facts of a chart; None for a patient who cannot be assessed, who is then kept in the tally."""
     tally.seen.add(chart.patient)
     if chart.broken:
         tally.codes.add(PARTIAL)
@@ -263,7 +272,7 @@ def _assess_one(chart: Chart, screening: Screening, tally: Tally) -> Assessment 
         return None
     if len(record.refused) > len(chart.refused):
         tally.codes.add(PARTIAL)
-    return assess(screening.protocol, record, screening.run)
+    return record
 
 
 def fail_if_nothing(tally: Tally, options: Options) -> None:

@@ -17,12 +17,12 @@ FLOORS: dict[int, Sequence[str]] = {
     2: ("criteria", "protocol", "site", "assessment", "horizon", "decisive"),
     3: ("adapters", "outputs"),
     4: ("sources", "sinks"),
-    5: ("cli", "__main__", "fhir_elig"),
+    5: ("cohort", "cli", "__main__", "fhir_elig"),
 }
 FLOOR_OF = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
 STRANGERS = {("sources", "adapters"), ("adapters", "sources"), ("sinks", "adapters"), ("adapters", "sinks")}
 
-LAZY = {"pint", "ucumvert", "fhir", "fhir_core"}
+LAZY = {"pint", "ucumvert", "fhir", "fhir_core", "pyarrow", "duckdb"}
 NETWORK = {"requests", "urllib3", "socket", "ssl", "http", "httpx", "ftplib", "smtplib", "asyncio", "urllib.request"}
 IMPURE = {
     "time",

@@ -1,0 +1,72 @@
+"""The commands `cohort run`, `resume`, `export`, `purge`, `facts`: a whole hospital, checkpointed and resumable."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from fhir_elig.cli.screening import AnswersOption, AsOfOption, CompleteOption, EventOption, SiteOption
+
+if TYPE_CHECKING:
+    from fhir_elig.cohort.manifest import Manifest
+
+app = typer.Typer(help="A whole hospital: many charts against one protocol or more.", no_args_is_help=True)
+
+RunArgument = Annotated[Path, typer.Argument(help="The folder of a run", metavar="RUN")]
+ProtocolsOption = Annotated[
+    list[str],
+    typer.Option("--protocol", help="A bundled protocol's id, or a protocol file; may be repeated", metavar="ID_OR_FILE"),
+]
+DataOption = Annotated[Path, typer.Option("--data", help="A file or folder of FHIR JSON or NDJSON, searched recursively")]
+
+
+@app.command()
+def run(
+    protocol: ProtocolsOption,
+    data: DataOption,
+    out: Annotated[Path, typer.Option("--out", help="The folder of the run; new or empty", metavar="RUN")],
+    as_of: AsOfOption = "",
+    event: EventOption = [],  # noqa: B006  typer reads the default
+    answers: AnswersOption = None,
+    site: SiteOption = None,
+    complete: CompleteOption = "",
+) -> int:
+    """Hold every chart of a folder against the protocols; results go into RUN.
+
+    fhir-elig cohort run --protocol relma-cel-ssc --data export/ --complete all --as-of 2025-06-01 --out run/
+    """
+    from fhir_elig.cohort.folder import RunFolder
+    from fhir_elig.cohort.run import run as begin
+    from fhir_elig.cohort.settings import RunOptions
+
+    options = RunOptions(
+        protocols=tuple(protocol), data=str(data), as_of=as_of, events=tuple(event), answers=str(answers or ""),
+        site=str(site or ""), complete=complete,
+    )  # fmt: skip
+    finished = begin(options, RunFolder(out))
+    _tell(finished.manifest, out)
+    return finished.exit_code
+
+
+def _tell(manifest: Manifest, out: Path) -> None:
+    counts = manifest.counts
+    if counts is not None:
+        typer.echo(f"patients {counts.patients} = assessed {counts.assessed} + not assessed {counts.not_assessed}", err=True)
+        if counts.quarantined:
+            typer.echo(f"set aside {counts.quarantined} pieces of the data: {out / 'quarantine.ndjson'}", err=True)
+
+
+@app.command()
+def purge(run: RunArgument) -> int:
+    """Remove the folder of a run: assessments, matrix, checkpoint, all that tells of patients.
+
+    fhir-elig cohort purge run/
+    """
+    from fhir_elig.cohort.folder import RunFolder
+
+    left = RunFolder(run).purge()
+    if left:
+        typer.echo(f"note: {len(left)} other entries are not of the run and stay in {run}", err=True)
+    return 0

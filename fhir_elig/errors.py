@@ -98,6 +98,10 @@ class FhirEligError(Exception):
         self.code = code
         self.effect = effect
 
+    def place(self, where: str) -> None:
+        """Say where, in findings that do not say it yet."""
+        self.findings = tuple(finding if finding.where else finding._replace(where=where) for finding in self.findings)
+
     def text(self) -> str:
         """The error as people read it on a terminal."""
         blocks = [_block(finding) for finding in self.findings]

@@ -7,17 +7,19 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
+from fhir_elig._version import __version__
 from fhir_elig.errors import FhirEligError, UsageError
 
 # What typer raises for a command line that it cannot read; its base has no public name of its own.
 _Misused: type[Exception] = typer.BadParameter.__mro__[1]
+_STOPPED = 130  # what a shell expects of a program that Ctrl-C ended
 
 app = typer.Typer(
     name="fhir-elig",
-    help="Hold patients' FHIR charts against a clinical trial's eligibility criteria, with the evidence for each verdict.",
     no_args_is_help=True,
     add_completion=True,
     pretty_exceptions_enable=False,
@@ -25,46 +27,77 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-from fhir_elig.cli import cohort, concepts, doctor, protocol, screening  # noqa: E402  the commands register themselves on `app`
+from fhir_elig.cli import (  # noqa: E402  the commands register themselves on `app`
+    cohort,
+    concepts,
+    doctor,
+    explaining,
+    protocol,
+    screening,
+)
 
 app.add_typer(protocol.app, name="protocol")
 app.add_typer(cohort.app, name="cohort")
 app.add_typer(concepts.app, name="concepts")
-screening.register(app)
+app.command("demo")(explaining.demo)
+app.command("screen")(screening.screen)
+app.command("explain")(explaining.explain)
 app.command("doctor")(doctor.doctor)
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run a command and leave with its exit code. No traceback reaches a user."""
-    sys.exit(run(arguments))
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"fhir-elig {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", callback=_say_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Hold patients' FHIR charts against a clinical trial's eligibility criteria, with the evidence for each verdict."""
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; gives its exit code."""
+    """Run a command; gives its exit code. No traceback reaches a user."""
+    if sys.stdout is None:
+        why, fix = "standard output is closed", "do not close it; a file is written with  --out PATH"
+        return _say(FhirEligError(why, code="FE0701", where="stdout", fix=fix))
     _set_encoding()
     try:
-        code = app(args=None if arguments is None else list(arguments), standalone_mode=False)
-        return code if isinstance(code, int) else 0
+        code = _run(arguments)
     except FhirEligError as error:
         return _say(error)
-    except typer.Exit as stop:
-        return stop.exit_code
     except _Misused as error:
-        return _say(_usage(error))
-    except (typer.Abort, KeyboardInterrupt):
-        typer.echo("stopped", err=True)
-        return 130
+        return _say_usage(error)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
-        return _say(FhirEligError(error.strerror or "input or output failed", code="FE0701", fix="check the disk and the path"))
+        why, where = error.strerror or "input or output failed", str(error.filename or "stdout")
+        return _say(FhirEligError(why, code="FE0701", where=where, fix="check the disk and the path"))
     except Exception as error:  # the last guard: its text may hold a patient's data, so only its kind is told
         kind = type(error).__name__
         trouble = FhirEligError(
             f"{kind} in {_where(error)}", code="FE0901", fix="please report this with the command that you ran"
         )
         return _say(trouble)
+    if code == _STOPPED:
+        typer.echo("stopped", err=True)
+    return code
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    try:
+        code = app(args=None if arguments is None else list(arguments), standalone_mode=False)
+        sys.stdout.flush()
+    except typer.Exit as stop:
+        return stop.exit_code
+    except (typer.Abort, KeyboardInterrupt):
+        return _STOPPED
+    return code if isinstance(code, int) else 0
 
 
 def _set_encoding() -> None:
@@ -77,11 +110,15 @@ def _set_encoding() -> None:
                 stream.reconfigure(errors="backslashreplace")
 
 
-def _usage(error: Exception) -> UsageError:
+def _say_usage(error: Exception) -> int:
+    """What is wrong with the command line; for a bare command its help, which is what typer raises then."""
     context = getattr(error, "ctx", None)
     command = context.command_path if context is not None else "fhir-elig"
     why = error.format_message() if hasattr(error, "format_message") else str(error)
-    return UsageError(why, where=command, fix=f"see {command} --help")
+    if why.startswith("Usage: "):
+        typer.echo(why, err=True)
+        return UsageError.exit_code
+    return _say(UsageError(why, where=command, fix=f"see {command} --help"))
 
 
 def _where(error: BaseException) -> str:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fhir_elig.errors import UsageError
+from fhir_elig.cli.terminal import make_folder, write
+from fhir_elig.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from fhir_elig.concept_rows import Row
@@ -21,9 +22,13 @@ def list_concepts(name: Annotated[str, typer.Argument(help="One concept; all if 
     """List the concepts, or the codes of one."""
     from fhir_elig import places
     from fhir_elig.concepts import load_concepts
+    from fhir_elig.criteria.base import near
 
     concepts = load_concepts(places.mapping_root())
     if name:
+        if name not in concepts.by_name:
+            fix = near(name, concepts.by_name)
+            raise UsageError(f'no concept is named "{name}"', code="FE0205", where="concepts list", fix=fix)
         concept = concepts.concept(name)
         typer.echo(concepts.describe(name))
         for code in sorted(concept.codes):
@@ -72,8 +77,8 @@ def import_file(
     concepts = load_concepts(root)
     rows = _rows(file, concept, concepts)
     target = out or root / "concepts" / "imported" / f"{file.stem}.csv"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(rows_to_csv(rows), encoding="utf-8")
+    make_folder(target.parent)
+    write(rows_to_csv(rows), target)
     names = sorted({row.concept for row in rows})
     typer.echo(f"{len(rows)} codes of {len(names)} concepts written to {target}", err=True)
     return 0
@@ -87,7 +92,10 @@ def _rows(file: Path, concept: str, concepts: Concepts) -> list[Row]:
         raise UsageError("there is no such file", code="FE0214", where=str(file), fix="check the path")
     if file.is_dir() or file.suffix.lower() in (".zip", ".rrf"):
         return import_rxnorm(file if file.suffix.lower() != ".rrf" else file.parent, concepts)
-    resource = loads(file.read_bytes())
+    try:
+        resource = loads(file.read_bytes())
+    except DataError as error:
+        raise DataError(str(error), where=str(file), fix="give a ValueSet or a ConceptMap in JSON") from None
     kind = resource.get("resourceType") if isinstance(resource, dict) else None
     if kind == "ConceptMap":
         return import_conceptmap(resource, concepts)

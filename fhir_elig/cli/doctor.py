@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fhir_elig.cli.screening import DEMO_PROTOCOL, ProtocolOption, ServerOption, SiteOption
+from fhir_elig.cli.options import DEMO_PROTOCOL, ProtocolOption, ServerOption, SiteOption
 from fhir_elig.errors import CODES, SourceError, UsageError
 
 if TYPE_CHECKING:

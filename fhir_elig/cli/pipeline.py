@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
@@ -11,6 +11,7 @@ import msgspec
 
 from fhir_elig import adapters, places, times
 from fhir_elig.assessment import assess
+from fhir_elig.cli.dates import read_date, read_events
 from fhir_elig.concepts import Concepts, load_concepts
 from fhir_elig.criteria.base import near
 from fhir_elig.criteria.context import Run
@@ -20,7 +21,6 @@ from fhir_elig.protocol import Protocol, load_protocol
 from fhir_elig.record import MEDICATION_TYPES, Record
 from fhir_elig.site import Site, decisions, load_answers, load_site
 from fhir_elig.sources import Chart
-from fhir_elig.times import When
 from fhir_elig.verdict import Assessment
 
 TYPES = (
@@ -47,7 +47,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     server: str = ""
     patients: tuple[str, ...] = ()
     group: str = ""
-    as_of: str = ""
+    as_of: str | None = None
     events: tuple[str, ...] = ()
     answers: Path | None = None
     site: Path | None = None
@@ -86,7 +86,7 @@ class Tally:
         return PARTIAL if self.codes else 0
 
 
-def find_protocol(name: str) -> Path:
+def find_protocol(name: str, where: str = "--protocol") -> Path:
     """The file of a bundled protocol's id, or the file itself. Raises UsageError with a suggestion."""
     path = Path(name)
     if path.suffix in (".yaml", ".yml"):
@@ -94,7 +94,8 @@ def find_protocol(name: str) -> Path:
     known = {file.stem: file for file in sorted((places.mapping_root() / "protocols").glob("*.yaml"))}
     if name in known:
         return known[name]
-    raise UsageError(f'no protocol is named "{name}"', code="FE0102", where="--protocol", fix=near(name, known))
+    fix = "a protocol file ends in .yaml" if path.is_file() else near(name, known)
+    raise UsageError(f'no protocol is named "{name}"', code="FE0102", where=where, fix=fix)
 
 
 def prepare(options: Options) -> Screening:
@@ -106,8 +107,9 @@ def prepare(options: Options) -> Screening:
 def bind(options: Options, site: Site, protocol: Protocol) -> Screening:
     """What the options mean for a protocol at a site. Raises UsageError and AuthoringError."""
     zone = site.file.time_zone
-    as_of = _date(options.as_of or datetime.now(times.zone(zone)).date().isoformat(), zone, "--as-of")
-    shared, own = _events(options.events, site.file.milestones, protocol, as_of, zone)
+    today = datetime.now(times.zone(zone)).date().isoformat()
+    as_of = read_date(today if options.as_of is None else options.as_of, zone, "--as-of")
+    shared, own = read_events(options.events, site.file.milestones, protocol, zone)
     answers = load_answers(options.answers, protocol, zone) if options.answers is not None else {}
     study = site.file.study.get(protocol.id, f"ResearchStudy/{protocol.id}")
     run = Run(
@@ -152,48 +154,26 @@ def complete_types(text: str) -> frozenset[str]:
     return names
 
 
-def _date(text: str, zone: str, where: str) -> When:
-    when = times.parse_when(text, zone)
-    if when is None:
-        raise UsageError(f'"{text}" is no date', code="FE0106", where=where, fix="write a date such as 2025-06-01, or a dateTime")
-    return when
-
-
-def _events(
-    given: Sequence[str], from_site: Mapping[str, str], protocol: Protocol, as_of: When, zone: str
-) -> tuple[dict[str, When], dict[str, dict[str, When]]]:
-    """Milestones for all patients, and those of single ones (`NAME@PATIENT=DATE`)."""
-    known = protocol.file.milestones
-    shared: dict[str, When] = {}
-    own: dict[str, dict[str, When]] = {}
-    for name, text in from_site.items():
-        if name in known and text != "as_of":
-            shared[name] = _date(text, zone, f"site file, milestones > {name}")
-    for event in given:
-        left, sign, text = event.partition("=")
-        name, _, patient = left.partition("@")
-        if not sign or name not in known:
-            raise UsageError(
-                f'"{event}" names no milestone of the protocol',
-                code="FE0106",
-                where="--event",
-                fix=f"write NAME=DATE; {near(name, known)}",
-            )
-        when = _date(text, zone, "--event")
-        if patient:
-            own.setdefault(patient.removeprefix("Patient/"), {})[name] = when
-        else:
-            shared[name] = when
-    return shared, own
-
-
 def charts(options: Options, screening: Screening, tally: Tally) -> Iterable[Chart]:
     """The charts of files or of a server. Raises DataError, UsageError, SourceError."""
     own = screening.site.file.server
     server = options.server or (own.base if own is not None and options.data is None else "")
     if (options.data is None) == (not server):
         raise UsageError("name --data or --server", code="FE0105", where="screen", fix="add  --data PATH  or  --server URL")
-    return _from_files(options, screening, tally) if options.data is not None else _from_server(server, options, screening)
+    if options.data is not None and options.group:
+        fix = "add  --patients FILE  with the members' ids"
+        raise UsageError("a group is looked up at a server", code="FE0105", where="--group", fix=fix)
+    found = _from_files(options, screening, tally) if options.data is not None else _from_server(server, options, screening)
+    return _placed(found, str(options.data or server))
+
+
+def _placed(found: Iterable[Chart], where: str) -> Iterator[Chart]:
+    """The charts; an error that names no place gets that of the whole source."""
+    try:
+        yield from found
+    except FhirEligError as error:
+        error.place(where)
+        raise
 
 
 def _from_files(options: Options, screening: Screening, tally: Tally) -> Iterable[Chart]:

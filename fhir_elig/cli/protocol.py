@@ -36,7 +36,7 @@ def show(name: Annotated[str, typer.Argument(help="A bundled protocol's id, or a
     from fhir_elig.outputs.protocol_words import protocol_words
     from fhir_elig.protocol import load_protocol
 
-    typer.echo(protocol_words(load_protocol(find_protocol(name), load_concepts(places.mapping_root()))), nl=False)
+    typer.echo(protocol_words(load_protocol(find_protocol(name, "ID_OR_FILE"), load_concepts(places.mapping_root()))), nl=False)
     return 0
 
 

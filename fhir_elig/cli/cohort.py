@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fhir_elig.cli.screening import AnswersOption, AsOfOption, CompleteOption, EventOption, SiteOption
+from fhir_elig.cli.options import AnswersOption, AsOfOption, CompleteOption, EventOption, SiteOption
 
 if TYPE_CHECKING:
     from fhir_elig.cohort.manifest import Manifest
@@ -27,7 +27,7 @@ def run(
     protocol: ProtocolsOption,
     data: DataOption,
     out: Annotated[Path, typer.Option("--out", help="The folder of the run; new or empty", metavar="RUN")],
-    as_of: AsOfOption = "",
+    as_of: AsOfOption = None,
     event: EventOption = [],  # noqa: B006  typer reads the default
     answers: AnswersOption = None,
     site: SiteOption = None,

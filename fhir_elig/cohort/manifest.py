@@ -63,7 +63,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def make_manifest(options: RunOptions, screenings: tuple[Screening, ...], found: Input) -> Manifest:
-    """The manifest of a run that begins."""
+    """The manifest of a run that begins, of settled options."""
+    assert options.as_of is not None
     protocols = [one.protocol for one in screenings]
     return Manifest(
         as_of=options.as_of,

@@ -21,7 +21,7 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     protocols: tuple[str, ...]
     data: str
-    as_of: str = ""
+    as_of: str | None = None
     events: tuple[str, ...] = ()
     answers: str = ""
     site: str = ""
@@ -33,7 +33,7 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
         files = {name: _absolute(getattr(self, name)) for name in ("data", "answers", "site")}
         protocols = tuple(str(find_protocol(name).resolve()) if Path(name).suffix else name for name in self.protocols)
         as_of = self.as_of
-        if not as_of:
+        if as_of is None:
             site = load_site(Path(files["site"]) if files["site"] else None, load_concepts(places.mapping_root()))
             as_of = datetime.now(times.zone(site.file.time_zone)).date().isoformat()
         return msgspec.structs.replace(self, **files, protocols=protocols, as_of=as_of)

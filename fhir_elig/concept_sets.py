@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import Enum
 from itertools import combinations
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
@@ -12,6 +13,8 @@ from fhir_elig.code_systems import shape_of
 
 RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm|"
 REMEMBERED = 100_000  # answers kept before the memory is emptied
+Key = TypeVar("Key")
+Found = TypeVar("Found")
 
 
 class Match(Enum):
@@ -43,10 +46,26 @@ class Concept(msgspec.Struct, frozen=True, kw_only=True):
     broader: frozenset[str] = frozenset()
 
 
+class Filing(NamedTuple):
+    """The concepts that a record's codings are in, by rows that may decide and by others; whether they measure two things."""
+
+    deciding: frozenset[str]
+    doubtful: frozenset[str]
+    mixed: bool
+
+
 Names = tuple[frozenset[str], frozenset[str]]
 NONE: frozenset[str] = frozenset()
 _UNMAPPED, _NO, _RELATED, _UNVERIFIED, _YES = range(5)
 _MATCHES = (Match.GAP, Match.NO, Match.GAP, Match.UNVERIFIED, Match.YES)
+
+
+def remember(answers: dict[Key, Found], key: Key, found: Found) -> Found:
+    """Keep an answer beside those given so far; when there are too many, they are forgotten first."""
+    if len(answers) >= REMEMBERED:
+        answers.clear()
+    answers[key] = found
+    return found
 
 
 class Memory:
@@ -59,16 +78,12 @@ class Memory:
         self.above = _above(self.rows, trees)
         self.names: dict[str, Names] = {}
         self.held: dict[tuple[str, ...], frozenset[str]] = {}
+        self.filings: dict[tuple[str, ...], Filing] = {}
         self.matches: dict[tuple[tuple[str, ...], frozenset[str]], Match] = {}
 
     def names_of(self, code: str) -> Names:
         """The concepts of a code key: those by rows that may decide, and those by rows that may not."""
-        found = self.names.get(code)
-        if found is None:
-            if len(self.names) >= REMEMBERED:
-                self.names.clear()
-            found = self.names[code] = self._look_up(code)
-        return found
+        return self.names.get(code) or remember(self.names, code, self._look_up(code))
 
     def _look_up(self, code: str) -> Names:
         uri, bar, rest = code.partition("|")
@@ -83,19 +98,25 @@ class Memory:
         """The concepts that codings of one record are in, by rows that may decide."""
         found = self.held.get(codes)
         if found is None:
-            if len(self.held) >= REMEMBERED:
-                self.held.clear()
-            found = self.held[codes] = NONE.union(*(self.names_of(code)[0] for code in codes))
+            found = remember(self.held, codes, NONE.union(*(self.names_of(code)[0] for code in codes)))
+        return found
+
+    def filed(self, codes: tuple[str, ...]) -> Filing:
+        """The concepts under which a record of these codes is kept."""
+        found = self.filings.get(codes)
+        if found is None:
+            deciding = self.held_by(codes)
+            doubtful = NONE.union(*(self.names_of(code)[1] for code in codes)) - deciding
+            measured = {self.concepts[name].analyte or name for name in deciding}
+            found = remember(self.filings, codes, Filing(deciding, doubtful, len(measured) > 1))
         return found
 
     def match(self, codes: tuple[str, ...], names: frozenset[str]) -> Match:
         """One coding in the set is enough for YES. NO needs one that is known not to be in it, and none that may be."""
         found = self.matches.get((codes, names))
         if found is None:
-            if len(self.matches) >= REMEMBERED:
-                self.matches.clear()
             best = max((self._rank(code, names) for code in codes), default=_UNMAPPED)
-            found = self.matches[codes, names] = _MATCHES[best]
+            found = remember(self.matches, (codes, names), _MATCHES[best])
         return found
 
     def _rank(self, code: str, names: frozenset[str]) -> int:

@@ -15,7 +15,7 @@ import msgspec
 
 from fhir_elig.code_systems import System, canonical_system, code_key, is_category, read_systems
 from fhir_elig.concept_rows import DECIDING, Row, code_files, hierarchical, read_rows
-from fhir_elig.concept_sets import Concept, Match, Memory, Names, conflicts
+from fhir_elig.concept_sets import Concept, Filing, Match, Memory, Names, conflicts
 from fhir_elig.concept_tables import (
     ANSWERS,
     ROUTES,
@@ -57,7 +57,7 @@ class Concepts(msgspec.Struct, frozen=True, eq=False):
     displays: Mapping[str, str] = {}
     ingredients: Mapping[str, str] = {}
     half_lives: Mapping[str, tuple[Fraction, ...]] = {}
-    memory: Memory | None = None
+    memory: Memory = Memory({}, frozenset())  # made anew for these concepts
 
     def __post_init__(self) -> None:
         msgspec.structs.force_setattr(self, "memory", Memory(self.by_name, self.trees))
@@ -68,11 +68,15 @@ class Concepts(msgspec.Struct, frozen=True, eq=False):
 
     def names_of(self, code: str) -> Names:
         """The concepts of a code key: those by rows that may decide, and those by rows that may not."""
-        return self._memory.names_of(code)
+        return self.memory.names_of(code)
 
     def held_by(self, codes: tuple[str, ...]) -> frozenset[str]:
         """The concepts that the codings of one record are in, by rows that may decide."""
-        return self._memory.held_by(codes)
+        return self.memory.held_by(codes)
+
+    def filed(self, codes: tuple[str, ...]) -> Filing:
+        """The concepts under which a record of these codes is kept."""
+        return self.memory.filed(codes)
 
     def match(self, codes: Iterable[str], names: frozenset[str]) -> Match:
         """What the codings of one record say about the union of the named concepts.
@@ -80,12 +84,7 @@ class Concepts(msgspec.Struct, frozen=True, eq=False):
         One coding in the set is enough for YES. NO needs a coding that is known not to be in it, and none that may be.
         Raises KeyError for a name that is no concept (the lint of a protocol finds it first).
         """
-        return self._memory.match(tuple(codes), names)
-
-    @property
-    def _memory(self) -> Memory:
-        assert self.memory is not None
-        return self.memory
+        return self.memory.match(tuple(codes), names)
 
     def concept(self, name: str) -> Concept:
         """The concept of that name. Raises AuthoringError with the names that are close."""
@@ -131,7 +130,7 @@ class Concepts(msgspec.Struct, frozen=True, eq=False):
             uris = frozenset(_site_systems(by_name[name], complete[name], findings))
             by_name[name] = msgspec.structs.replace(by_name[name], complete=by_name[name].complete | uris)
         merged = msgspec.structs.replace(self, by_name=by_name)
-        findings += _conflicts(merged._memory, "FE0212", "codes")
+        findings += _conflicts(merged.memory, "FE0212", "codes")
         if findings:
             raise AuthoringError("the site file names codes that cannot be used", findings=findings)
         return merged
@@ -177,7 +176,7 @@ def load_concepts(folder: Path) -> Concepts:
     Raises AuthoringError with every finding: files that cannot be read, rows of unknown concepts, systems or analytes.
     """
     concepts, findings = read_concepts(folder)
-    findings += _conflicts(concepts._memory, "FE0211", "concepts")
+    findings += _conflicts(concepts.memory, "FE0211", "concepts")
     if findings:
         raise AuthoringError("the concept tables cannot be used", findings=findings)
     return concepts

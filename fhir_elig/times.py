@@ -197,17 +197,11 @@ class Span(msgspec.Struct, frozen=True):
 
     def shift(self, ordinal: int, sign: int) -> int:
         """The calendar day this span after (sign 1) or before (sign -1) a day; months are clipped at the month's end."""
-        match self.unit:
-            case Unit.DAY:
-                return _clip(ordinal + sign * self.count)
-            case Unit.WEEK:
-                return _clip(ordinal + sign * 7 * self.count)
-            case Unit.MONTH:
-                return add_months(ordinal, sign * self.count)
-            case Unit.YEAR:
-                return add_months(ordinal, sign * 12 * self.count)
-            case Unit.HOUR:
-                return _clip(ordinal + sign * -(-self.count // 24))
+        unit, count = self.unit, self.count
+        if unit is Unit.MONTH or unit is Unit.YEAR:
+            return add_months(ordinal, sign * (count if unit is Unit.MONTH else 12 * count))
+        length = count if unit is Unit.DAY else 7 * count if unit is Unit.WEEK else -(-count // 24)
+        return min(max(ordinal + sign * length, FIRST_DAY), LAST_DAY)
 
     def micros(self) -> int:
         return self.count * 3600 * _SECOND
@@ -217,10 +211,6 @@ class Span(msgspec.Struct, frozen=True):
 def parse_span(text: str) -> Span | None:
     match = _SPAN.fullmatch(text.strip())
     return Span(int(match[1]), Unit(match[2])) if match else None
-
-
-def _clip(ordinal: int) -> int:
-    return min(max(ordinal, FIRST_DAY), LAST_DAY)
 
 
 @lru_cache(maxsize=65_536)

@@ -22,7 +22,10 @@ class Place(Enum):
     PARTLY = "partly"
 
 
-class Bounds(msgspec.Struct, frozen=True):
+INSIDE, BEFORE, AFTER, PARTLY = Place.INSIDE, Place.BEFORE, Place.AFTER, Place.PARTLY
+
+
+class Bounds(msgspec.Struct, frozen=True, gc=False):
     """A window around a dated milestone: each side in calendar days, or in instants where it is `exact`.
 
     The window surely holds `[low_late, high_early]` and possibly `[low_early, high_late]`: they differ where the milestone's
@@ -38,15 +41,18 @@ class Bounds(msgspec.Struct, frozen=True):
     high_late: int | None
 
     def place(self, when: When) -> Place:
-        from_low, to_low = (when.start, when.until_instant) if self.exact_low else (when.first, when.last)
-        from_high, to_high = (when.start, when.until_instant) if self.exact_high else (when.first, when.last)
+        from_low, to_high = when.first, when.last
+        from_high, to_low = from_low, to_high
+        if self.exact_low:
+            from_low, to_low = when.start, when.until_instant
+        if self.exact_high:
+            from_high, to_high = when.start, when.until_instant
         if self.low_early is not None and to_low < self.low_early:
-            return Place.BEFORE
+            return BEFORE
         if self.high_late is not None and from_high > self.high_late:
-            return Place.AFTER
+            return AFTER
         after_low = self.low_late is None or from_low >= self.low_late
-        before_high = self.high_early is None or to_high <= self.high_early
-        return Place.INSIDE if after_low and before_high else Place.PARTLY
+        return INSIDE if after_low and (self.high_early is None or to_high <= self.high_early) else PARTLY
 
     def days(self, zone: str) -> tuple[tuple[int, int], tuple[int, int]]:
         """The calendar days that lie wholly and surely in the window, and those that may lie in it at least in part.

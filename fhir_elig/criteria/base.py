@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
+from functools import cached_property
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, WithJsonSchema
@@ -21,6 +21,7 @@ from fhir_elig.errors import Finding
 from fhir_elig.quantity import Analyte
 from fhir_elig.record import Need
 from fhir_elig.times import When
+from fhir_elig.verdict import SettledBy
 from fhir_elig.windows import Bounds, window_bounds
 
 if TYPE_CHECKING:
@@ -82,6 +83,10 @@ class Binder:
                 self.finding((*path, index), "FE0205", f'no concept is named "{name}"', near(name, self.concepts.by_name))
         return frozenset(names) & frozenset(self.concepts.by_name)
 
+    def shown_codes(self, names: Iterable[str]) -> tuple[str, ...]:
+        """The first few codes of these concepts, as far as they are known: what to look for where a record is missing."""
+        return tuple(sorted(self.concepts.expand(name for name in names if name in self.concepts.by_name))[:8])
+
     def analyte(self, names: Sequence[str], path: Path) -> Analyte | None:
         """The one analyte that all these concepts measure; a finding if there is none or more than one."""
         known = [self.concepts.by_name[name].analyte for name in names if name in self.concepts.by_name]
@@ -108,12 +113,6 @@ def near(word: str, known: Iterable[str]) -> str:
     names = sorted(known)
     close = difflib.get_close_matches(word, names, 3, 0.6)
     return f"did you mean {' or '.join(close)}?" if close else f"use one of: {', '.join(names[:12])}"
-
-
-@lru_cache(maxsize=4096)
-def shown_codes(concepts: Concepts, names: tuple[str, ...]) -> tuple[str, ...]:
-    """The first few codes of some concepts: what to look for where a result is missing."""
-    return tuple(sorted(concepts.expand(names))[:8])
 
 
 class Kind(Model):
@@ -152,24 +151,33 @@ class Window(Model):
     def bind(self, binder: Binder, path: Path) -> None:
         binder.milestone(self.milestone, (*path, "milestone"))
 
-    @property
+    @cached_property
     def text(self) -> str:
         before = "any time" if self.before == "all" else self.before
         after = "" if self.after == "0 d" else f" to {self.after} after"
         return f"{before} before{after} {self.milestone}"
 
-    @property
+    @cached_property
     def label(self) -> str:
         """The window as evidence shows it; one that the protocol's text does not name says so."""
         return f"{self.text} (default)" if self.default else self.text
 
+    @cached_property
+    def key(self) -> tuple[str, str, str]:
+        """What tells it from other windows."""
+        return self.milestone, self.before, self.after
+
+    @cached_property
+    def pending(self) -> SettledBy:
+        """What is waited for where its milestone has no date, or part of it is still to come."""
+        return SettledBy(milestone=self.milestone, window=self.text)
+
     def frame(self, context: Context) -> Frame | None:
         """The window in time; None if its milestone has no date."""
-        key = (self.milestone, self.before, self.after)
-        if key not in context.frames:
-            context.frames[key] = self._frame(context)
-        found = context.frames[key]
-        if found is not None and not found.floating:
+        if self.key not in context.frames:
+            context.frames[self.key] = self._frame(context)
+        found = context.frames[self.key]
+        if found is not None:
             for day in found.edges:
                 context.mark(day)
         return found
@@ -178,8 +186,7 @@ class Window(Model):
         milestone = context.milestone(self.milestone)
         if milestone.when is None:
             return None
-        before = None if self.before == "all" else times.parse_span(self.before)
-        after = None if self.after == "all" else times.parse_span(self.after)
+        before, after = (None if side == "all" else times.parse_span(side) for side in (self.before, self.after))
         bounds = window_bounds(milestone.when, before, after)
         return Frame(
             bounds=bounds,

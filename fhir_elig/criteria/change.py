@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from fractions import Fraction
+from functools import cached_property
 
 import msgspec
 from pydantic import Field, PrivateAttr, StrictBool, model_validator
 
 from fhir_elig import derive, times, units
 from fhir_elig.concepts import Concepts
-from fhir_elig.criteria.base import Binder, Kind, Model, Name, Path, SpanText, Text, Window, near, shown_codes
+from fhir_elig.criteria.base import Binder, Kind, Model, Name, Path, SpanText, Text, Window, near
 from fhir_elig.criteria.context import Context, Frame
 from fhir_elig.criteria.limits import show
 from fhir_elig.criteria.outcome import Outcome, unknown
@@ -51,6 +52,7 @@ class Change(Kind):
     _limit: Interval = PrivateAttr(default=Interval())
     _limit_text: str = PrivateAttr(default="")
     _analytes: tuple[Analyte, ...] = PrivateAttr(default=())
+    _settled: SettledBy = PrivateAttr(default=SettledBy())
 
     @model_validator(mode="after")
     def _one_limit(self) -> Change:
@@ -74,7 +76,12 @@ class Change(Kind):
                 )
             else:
                 analytes.append(analyte)
-        self.keep(_analytes=tuple(analytes))
+        settled = SettledBy(
+            resource="Observation",
+            codes=binder.shown_codes(self._names),
+            window=f"two results, the latest {self.window.text}, the other up to {self.baseline} before it",
+        )
+        self.keep(_analytes=tuple(analytes), _settled=settled)
         self._bind_limit(binder, path)
 
     def _bind_limit(self, binder: Binder, path: Path) -> None:
@@ -99,26 +106,21 @@ class Change(Kind):
         amount = units.parse_amount(text, self._analytes[0])
         return amount if isinstance(amount, Fraction) else None
 
+    @cached_property
     def _names(self) -> frozenset[str]:
         return frozenset(name for series in self.kinds for name in series.concepts)
 
     def needs(self, concepts: Concepts) -> Iterable[Need]:
-        yield Need("Observation", concepts.expand(sorted(self._names())))
+        yield Need("Observation", concepts.expand(sorted(self._names)))
 
     def evaluate(self, context: Context) -> Outcome:
-        settled = SettledBy(
-            resource="Observation",
-            codes=shown_codes(context.concepts, tuple(sorted(self._names()))),
-            window=f"two results, the latest {self.window.text}, the other up to {self.baseline} before it",
-        )
         frame = self.window.frame(context)
         if frame is None:
-            return unknown(Reason.PENDING_EVENT, settled_by=SettledBy(milestone=self.window.milestone, window=self.window.text))
-        outcome = context.incomplete(("Observation",), self._names()) or self._by_kind(frame, context)
+            return unknown(Reason.PENDING_EVENT, settled_by=self.window.pending)
+        outcome = context.incomplete(("Observation",), self._names) or self._by_kind(frame, context)
         if frame.open and outcome.verdict is not NOT_MET:
-            pending = SettledBy(milestone=self.window.milestone, window=self.window.text)
-            return outcome.plus(verdict=UNKNOWN, reason=Reason.PENDING_EVENT, settled_by=pending)
-        return outcome.plus(settled_by=settled, provisional=bool(frame.stand_in))
+            return outcome.plus(verdict=UNKNOWN, reason=Reason.PENDING_EVENT, settled_by=self.window.pending)
+        return outcome.plus(settled_by=self._settled, provisional=bool(frame.stand_in))
 
     def _by_kind(self, frame: Frame, context: Context) -> Outcome:
         series = self._series(frame, context)

@@ -15,8 +15,9 @@ import msgspec
 from pydantic import Field, PrivateAttr, StrictBool
 
 from fhir_elig import times
+from fhir_elig.concept_sets import remember
 from fhir_elig.concepts import Concepts, Match
-from fhir_elig.criteria.base import Binder, Kind, Path, SpanText, Window, shown_codes
+from fhir_elig.criteria.base import Binder, Kind, Path, SpanText, Window
 from fhir_elig.criteria.context import Context, Frame
 from fhir_elig.criteria.hints import hinted
 from fhir_elig.criteria.outcome import Outcome, flaw_reason, unknown
@@ -61,11 +62,19 @@ class Condition(Kind):
     _asked: frozenset[str] = PrivateAttr(default=frozenset())
     _wider: frozenset[str] = PrivateAttr(default=frozenset())
     _unlike: frozenset[str] = PrivateAttr(default=frozenset())
+    _settled: SettledBy = PrivateAttr(default=SettledBy())
+    _known: dict[tuple[str, ...], Heard] = PrivateAttr(default={})  # what codes were found to say
 
     def bind(self, binder: Binder, path: Path) -> None:
         keys = ("concepts", "perhaps", "not_these", "hint_medications", "hint_results")
         asked, perhaps, unlike, *_ = (binder.concept_set(getattr(self, key), (*path, key.replace("_", "-"))) for key in keys)
-        self.keep(_asked=asked, _wider=asked | perhaps, _unlike=unlike)
+        settled = SettledBy(
+            resource="Condition",
+            codes=binder.shown_codes(self.concepts),
+            window="" if self.window is None else self.window.text,
+            question=self.question,
+        )
+        self.keep(_asked=asked, _wider=asked | perhaps, _unlike=unlike, _settled=settled, _known={})
         if self.window is not None:
             self.window.bind(binder, (*path, "window"))
 
@@ -79,20 +88,17 @@ class Condition(Kind):
             yield Need("Observation", concepts.expand(self.hint_results))
 
     def evaluate(self, context: Context) -> Outcome:
-        window = "" if self.window is None else self.window.text
-        codes = shown_codes(context.concepts, self.concepts)
-        settled = SettledBy(resource="Condition", codes=codes, window=window, question=self.question)
-        frame = None
-        if self.window is not None:
-            frame = self.window.frame(context)
-            if frame is None:
-                return unknown(
-                    Reason.PENDING_EVENT,
-                    settled_by=SettledBy(milestone=self.window.milestone, window=window, question=self.question),
-                )
-        outcome = self._survey(frame, context)
-        outcome = (outcome.within(window) if window else outcome).plus(provisional=frame is not None and bool(frame.stand_in))
-        return outcome.plus(settled_by=outcome.settled_by or settled, recoverable=self.window is not None)
+        if self.window is None:
+            outcome = self._survey(None, context)
+            return outcome.plus(settled_by=outcome.settled_by or self._settled)
+        frame = self.window.frame(context)
+        if frame is None:
+            return unknown(Reason.PENDING_EVENT, settled_by=self._pending(self.window))
+        outcome = self._survey(frame, context).within(frame.text)
+        return outcome.plus(settled_by=outcome.settled_by or self._settled, recoverable=True, provisional=bool(frame.stand_in))
+
+    def _pending(self, window: Window) -> SettledBy:
+        return msgspec.structs.replace(window.pending, question=self.question)
 
     def _survey(self, frame: Frame | None, context: Context) -> Outcome:
         asked = self._asked
@@ -106,32 +112,17 @@ class Condition(Kind):
                 reason=Reason.PRESENT,
                 evidence=tuple(condition_evidence(p, asked, context) for p in seen.present),
                 set_aside=aside,
-                when=tuple(w for p in seen.present for w in [when_of(p)] if w is not None),
+                when=_times(seen.present),
             )
-        broken = (
-            context.incomplete(("Condition",), self._wider, self.absence is Absence.CLOSED)
-            or context.incomplete(MEDICATION_TYPES if self.hint_medications else (), frozenset(self.hint_medications), True)
-            or context.incomplete(("Observation",) if self.hint_results else (), frozenset(self.hint_results))
-        )
+        broken = self._broken(context) if context.facts.any_missing else None
         if broken is not None:
             return broken.plus(set_aside=(*broken.set_aside, *aside))
-        if frame is not None and frame.open:
-            return unknown(
-                Reason.PENDING_EVENT,
-                set_aside=aside,
-                settled_by=SettledBy(
-                    milestone=self.window.milestone if self.window else "", window=frame.text, question=self.question
-                ),
-            )
+        if frame is not None and frame.open and self.window is not None:
+            return unknown(Reason.PENDING_EVENT, set_aside=aside, settled_by=self._pending(self.window))
         if seen.doubt:
             reason, problem = min(seen.doubt, key=lambda pair: (_ORDER.index(pair[0]), pair[1].reference))
             evidence = tuple(condition_evidence(p, asked, context) for r, p in seen.doubt if r is reason)
-            return unknown(
-                reason,
-                evidence=evidence,
-                set_aside=aside,
-                when=tuple(w for _, p in seen.doubt for w in [when_of(p)] if w is not None),
-            )
+            return unknown(reason, evidence=evidence, set_aside=aside, when=_times(p for _, p in seen.doubt))
         hint = hinted(self.hint_medications, self.hint_results, frame, context)
         if hint is not None:
             return hint.plus(set_aside=aside)
@@ -139,22 +130,35 @@ class Condition(Kind):
             return unknown(Reason.NEEDS_PERSON if self.ask else Reason.NOT_FOUND, set_aside=aside)
         return self._absent(seen, frame, context).plus(set_aside=aside)
 
+    def _broken(self, context: Context) -> Outcome | None:
+        """Whether a record that this one is told from may be missing."""
+        return (
+            context.incomplete(("Condition",), self._wider, self.absence is Absence.CLOSED)
+            or context.incomplete(MEDICATION_TYPES if self.hint_medications else (), frozenset(self.hint_medications), True)
+            or context.incomplete(("Observation",) if self.hint_results else (), frozenset(self.hint_results))
+        )
+
     def _heard(self, context: Context) -> list[tuple[Problem, Heard]]:
         """The chart's conditions that have to do with what is asked; looked up once for a chart."""
         found = context.facts.matched.get(id(self))
         if found is None:
-            every = [(problem, self._hear(problem.codes, context)) for problem in context.record.problems]
-            found = context.facts.matched[id(self)] = [pair for pair in every if pair[1] != _NOTHING]
+            known = self._known
+            every = [
+                (one, known.get(one.codes) or remember(known, one.codes, self._hear(one.codes, context.concepts)))
+                for one in context.record.problems
+            ]
+            found = context.facts.matched[id(self)] = [pair for pair in every if pair[1] is not _NOTHING]
         return cast("list[tuple[Problem, Heard]]", found)
 
-    def _hear(self, codes: tuple[str, ...], context: Context) -> Heard:
-        match = context.concepts.match(codes, self._asked)
+    def _hear(self, codes: tuple[str, ...], concepts: Concepts) -> Heard:
+        match = concepts.match(codes, self._asked)
         perhaps = False
         if self.perhaps and match is not Match.YES:
-            wider = context.concepts.match(codes, self._wider)
+            wider = concepts.match(codes, self._wider)
             perhaps, match = wider is Match.YES, match if wider is Match.YES else wider
         sure = perhaps or match is Match.YES
-        return Heard(match, perhaps, not sure and not self._unlike.isdisjoint(context.concepts.held_by(codes)))
+        heard = Heard(match, perhaps, not sure and not self._unlike.isdisjoint(concepts.held_by(codes)))
+        return _NOTHING if heard == _NOTHING else heard
 
     def _sort(self, problem: Problem, heard: Heard, frame: Frame | None, context: Context, seen: Seen) -> None:
         match, perhaps, unlike = heard
@@ -169,8 +173,8 @@ class Condition(Kind):
         if unlike:
             seen.aside.append(SetAside(problem.reference, "not what is asked for"))
             return
-        if match is Match.NO and not perhaps:
-            return
+        if match is not Match.YES and not perhaps and (match is Match.NO or self.absence is Absence.OPEN):
+            return  # what cannot be told bears on a claim of absence only
         overlap = Overlap.SURE if frame is None else overlap_of(problem, frame, self._stale(), context)
         if overlap is Overlap.NONE:
             if match is Match.YES or perhaps:
@@ -191,7 +195,7 @@ class Condition(Kind):
                 seen.doubt.append((Reason.NEEDS_PERSON if overlap is Overlap.STALE else Reason.IMPRECISE_DATE, problem))
         elif perhaps:
             seen.doubt.append((Reason.NEEDS_PERSON, problem))
-        elif self.absence is Absence.CLOSED:
+        else:
             seen.doubt.append((Reason.UNMAPPED, problem))
 
     def _stale(self) -> times.Span | None:
@@ -234,14 +238,20 @@ _ORDER = (
 
 def in_future(problem: Problem, context: Context) -> bool:
     """Whether a record says that it begins, or was made, after `as_of`: it is not used yet."""
-    known = [when for when in (problem.onset, problem.recorded) if when is not None]
-    for when in known:
-        context.mark_around(when)
-    return any(when.start >= context.as_of.end for when in known)
+    now, future = context.as_of.end, False
+    for when in (problem.onset, problem.recorded):
+        if when is not None and when.end > now:
+            context.mark_around(when)
+            future = future or when.start >= now
+    return future
 
 
 def when_of(problem: Problem) -> When | None:
     return problem.onset or problem.recorded
+
+
+def _times(problems: Iterable[Problem]) -> tuple[When, ...]:
+    return tuple(when for when in map(when_of, problems) if when is not None)
 
 
 def condition_evidence(problem: Problem, asked: frozenset[str], context: Context, limit: str = "") -> Evidence:
@@ -249,11 +259,7 @@ def condition_evidence(problem: Problem, asked: frozenset[str], context: Context
     matching = {code: context.concepts.names_of(code)[0] & asked for code in problem.codes}
     codes = [code for code, names in matching.items() if names]
     when = when_of(problem)
-    status = ", ".join(
-        f"{name} {value}"
-        for name, value in (("verificationStatus", problem.verification), ("clinicalStatus", problem.clinical))
-        if value
-    )
+    said = (("verificationStatus", problem.verification), ("clinicalStatus", problem.clinical))
     return Evidence(
         reference=problem.reference,
         version=problem.version,
@@ -261,7 +267,7 @@ def condition_evidence(problem: Problem, asked: frozenset[str], context: Context
         compared=titles(context, (name for names in matching.values() for name in names)),
         limit=limit,
         time=when.text if when else "",
-        note=status,
+        note=", ".join([f"{name} {value}" for name, value in said if value]),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar, cast
 
 import msgspec
@@ -13,10 +14,10 @@ from fhir_elig import times
 from fhir_elig.concepts import Concepts, Match
 from fhir_elig.criteria.outcome import Outcome, unknown
 from fhir_elig.quantity import Interval, Reading
-from fhir_elig.record import NO_SUBJECT, Answer, Contact, Event, Fact, Medication, Problem, Record, Result
+from fhir_elig.record import NO_SUBJECT, Answer, Contact, Counts, Event, Fact, Medication, Problem, Record, Result
 from fhir_elig.times import LAST_DAY, Span, When
 from fhir_elig.verdict import Reason, SetAside
-from fhir_elig.windows import Bounds, Place
+from fhir_elig.windows import AFTER, BEFORE, INSIDE, PARTLY, Bounds, Place
 
 if TYPE_CHECKING:
     from fhir_elig.criteria.node import Node
@@ -132,21 +133,22 @@ class Context:
 
     def mark_leaving(self, when: When, frame: Frame) -> None:
         """The day on which an end of a time may fall out of a window that ends on `as_of`; it is looked at anew on that day."""
-        if not frame.floating or frame.before is None:
+        tomorrow = self.as_of.last + 1
+        if not frame.floating or frame.before is None or tomorrow >= self.due:
             return
-        low, tomorrow = frame.bounds.low_early, self.as_of.last + 1
+        low = frame.bounds.low_early
         if frame.bounds.exact_low or frame.bounds.exact_high:  # counted in hours: a day later the same time may lie otherwise
             if low is None or when.until_instant >= low:
                 self.mark(max(when.first, tomorrow))
             return
-        for day in (when.first, when.last):
+        for day in (when.first,) if when.first == when.last else (when.first, when.last):
             if low is None or day >= low:
                 self.mark(max(frame.before.shift(day, 1) + 1, tomorrow))  # months may be clipped, so it can still be inside
 
     def place(self, when: When | None, frame: Frame) -> Place:
         """Where a time lies against a window, and the day on which that changes."""
         place = self.position(when, frame)
-        if when is not None and place in (Place.INSIDE, Place.PARTLY):
+        if when is not None and (place is INSIDE or place is PARTLY):
             self.mark_leaving(when, frame)
         return place
 
@@ -160,21 +162,21 @@ class Context:
         if when.end > self.as_of.end:
             self.mark_around(when)
             if when.start >= self.as_of.end:
-                return Place.AFTER
+                return AFTER
         place = frame.bounds.place(when)
-        return Place.PARTLY if place is Place.INSIDE and when.last > self.as_of.last else place
+        return PARTLY if place is INSIDE and when.last > self.as_of.last else place
 
     def contact(self, frame: Frame) -> tuple[When, Fact] | None:
         """The latest dated record inside the window: proof that the chart was kept then."""
-        contacts, starts = self.facts.contacts, self.facts.contact_starts
-        count = bisect_left(starts, self.as_of.end)
-        if count < len(starts):
-            self.mark_around(contacts[count][0])  # the next one to come
-        for when, fact in reversed(contacts[:count]):
+        contacts = self.facts.contacts
+        count = bisect_left(contacts, (self.as_of.end,))
+        if count < len(contacts):
+            self.mark_around(contacts[count][-2])  # the next one to come
+        for *_, when, fact in reversed(contacts[:count]):
             place = self.place(when, frame)
-            if place is Place.INSIDE:
+            if place is INSIDE:
                 return when, fact
-            if place is Place.BEFORE and when.one_day:
+            if place is BEFORE and when.one_day:
                 return None  # sorted by their beginning: no earlier one can lie inside
         return None
 
@@ -217,28 +219,26 @@ class Facts:
         self.mixed: set[str] = set()
         self.readings: dict[tuple[int, str], Reading] = {}
         self.matched: dict[object, object] = {}  # what was found once among the records, by who looks for it
+        self.by_names: dict[tuple[str, ...], list[Result]] = {}
         for result in record.results:
-            self._file(result, concepts)
-        self.contacts: list[tuple[When, Fact]] = sorted(_contacts(record), key=lambda pair: (pair[0].start, pair[1].reference))
-        self.contact_starts = [when.start for when, _ in self.contacts]
+            deciding, doubtful, mixed = concepts.filed(result.codes)
+            for name in deciding:
+                self.results.setdefault(name, []).append(result)
+            for name in doubtful:
+                self.doubtful.setdefault(name, []).append(result)
+            if mixed:
+                self.mixed.add(result.reference)
         self.any_missing = bool(record.refused) or any(entry.broken for entry in record.retrieved)
         self.answers: dict[str, list[Answer]] = {}
         for answer in (*record.answers, *run.answers.get(record.patient, ())):
             self.answers.setdefault(answer.item, []).append(answer)
+        self._record = record
 
-    def _file(self, result: Result, concepts: Concepts) -> None:
-        deciding: set[str] = set()
-        doubtful: set[str] = set()
-        for code in result.codes:
-            sure, unsure = concepts.names_of(code)
-            deciding |= sure
-            doubtful |= unsure
-        for name in deciding:
-            self.results.setdefault(name, []).append(result)
-        for name in doubtful - deciding:
-            self.doubtful.setdefault(name, []).append(result)
-        if len({concepts.by_name[name].analyte or name for name in deciding}) > 1:
-            self.mixed.add(result.reference)
+    @cached_property
+    def contacts(self) -> list[tuple[int, str, int, When, Fact]]:
+        """What proves that the patient was seen, sorted by when it began; behind that its reference, its place, time and fact."""
+        dated = _contacts(self._record)
+        return sorted((when.start, fact.reference, place, when, fact) for place, (when, fact) in enumerate(dated))
 
     def matching(self, sent: Sequence[Matched], names: frozenset[str], concepts: Concepts) -> list[tuple[Matched, Match]]:
         """The records of one kind that these concepts match, or may; looked up once for a chart."""
@@ -248,8 +248,14 @@ class Facts:
             self.matched[key] = [(fact, match) for fact, match in found if match is not Match.NO]
         return cast("list[tuple[Matched, Match]]", self.matched[key])
 
-    def of(self, names: Iterable[str]) -> list[Result]:
+    def of(self, names: tuple[str, ...]) -> list[Result]:
         """The results of any of these concepts, each once, in the record's order."""
+        found = self.by_names.get(names)
+        if found is None:
+            found = self.by_names[names] = self._of(names)
+        return found
+
+    def _of(self, names: tuple[str, ...]) -> list[Result]:
         lists = [self.results[name] for name in names if name in self.results]
         if len(lists) < 2:
             return lists[0] if lists else []
@@ -257,19 +263,13 @@ class Facts:
         return sorted(unique.values(), key=lambda result: (result.reference, result.version))
 
 
-def _contacts(record: Record) -> Iterable[tuple[When, Fact]]:
+def _contacts(record: Record) -> list[tuple[When, Fact]]:
     timed: tuple[Contact | Result | Event, ...] = (*record.contacts, *record.results, *record.events)
-    for fact in timed:
-        if fact.time is not None and fact.counts.value in ("yes", "not-final"):
-            yield fact.time, fact
+    dated: list[tuple[When | None, Fact]] = [
+        (fact.time, fact) for fact in timed if fact.counts is Counts.YES or fact.counts is Counts.NOT_FINAL
+    ]
     for problem in record.problems:
-        if problem.counts.value in ("yes", "unconfirmed"):
-            for when in _problem_times(problem):
-                yield when, problem
-    for medication in record.medications:
-        if medication.start is not None and medication.counts.value == "yes":
-            yield medication.start, medication
-
-
-def _problem_times(problem: Problem) -> Iterable[When]:
-    return (when for when in (problem.onset, problem.recorded) if when is not None)
+        if problem.counts is Counts.YES or problem.counts is Counts.UNCONFIRMED:
+            dated += ((problem.onset, problem), (problem.recorded, problem))
+    dated += [(medication.start, medication) for medication in record.medications if medication.counts is Counts.YES]
+    return [(when, fact) for when, fact in dated if when is not None]

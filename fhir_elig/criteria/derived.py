@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
+
+from pydantic import Field
 
 from fhir_elig.concepts import Concepts
-from fhir_elig.criteria.base import Binder, Path, near
+from fhir_elig.criteria.base import Binder, Model, Path, near
 from fhir_elig.criteria.context import Context, Frame
 from fhir_elig.criteria.formula import SKIP, Formula
 from fhir_elig.criteria.formulary import FORMULAS
@@ -14,21 +17,37 @@ from fhir_elig.criteria.select import Candidate, Found, gather, interpret
 from fhir_elig.quantity import Analyte, Interval, Reading
 from fhir_elig.record import Result
 from fhir_elig.verdict import Reason, SetAside
-from fhir_elig.windows import Place
+from fhir_elig.windows import INSIDE, PARTLY
 
-__all__ = ["FORMULAS", "Input", "analyte_of", "bind", "candidates", "concepts_of"]
+__all__ = ["FORMULAS", "Derivation", "Input", "analyte_of", "bind", "candidates"]
 
 
-def candidates(name: str, inputs: Mapping[str, Input], frame: Frame, context: Context) -> Found:
+class Derivation(Model):
+    """A named formula and where its inputs come from; inputs that are not named come from the formula's own concepts."""
+
+    formula: str
+    inputs: dict[str, Input] = Field(default_factory=dict)
+
+    @cached_property
+    def sources(self) -> Mapping[str, Input]:
+        """Where each input comes from; empty where there is no such formula."""
+        return FORMULAS[self.formula].sources(self.inputs) if self.formula in FORMULAS else {}
+
+    @cached_property
+    def concepts(self) -> frozenset[str]:
+        """All concepts that it reads."""
+        return frozenset(concept for source in self.sources.values() for concept in source.concepts)
+
+
+def candidates(derivation: Derivation, frame: Frame, context: Context) -> Found:
     """One candidate for each result of the formula's first input in the window."""
-    formula = FORMULAS[name]
-    sources = formula.sources(inputs)
+    formula, sources = FORMULAS[derivation.formula], derivation.sources
     first = sources[formula.inputs[0]]
     found = gather(first.concepts, frame, context, lambda result: _made(formula, sources, result, frame, context))
     found.candidates = [candidate for candidate in found.candidates if candidate.reading is not SKIP]
     for concept in (name for source in sources.values() for name in source.supporting):
         for result in context.facts.of((concept,)):
-            if context.position(result.time, frame) in (Place.INSIDE, Place.PARTLY):
+            if context.position(result.time, frame) in (INSIDE, PARTLY):
                 found.aside.append(SetAside(result.reference, "supporting only"))
     return found
 
@@ -52,18 +71,14 @@ def _plausible(value: Interval, analyte: Analyte) -> bool:
     return not analyte.plausible or all(any(end in interval for interval in analyte.plausible) for end in ends)
 
 
-def concepts_of(name: str, inputs: Mapping[str, Input]) -> set[str]:
-    """All concepts that a formula of the table reads."""
-    return {concept for source in FORMULAS[name].sources(inputs).values() for concept in source.concepts}
-
-
 def analyte_of(name: str, concepts: Concepts) -> Analyte | None:
     formula = FORMULAS.get(name)
     return None if formula is None else concepts.analytes.get(formula.analyte)
 
 
-def bind(name: str, inputs: Mapping[str, Input], binder: Binder, path: Path) -> None:
+def bind(derivation: Derivation, binder: Binder, path: Path) -> None:
     """Findings for an unknown formula or input, and for concepts that no analyte ties to a unit."""
+    name, inputs = derivation.formula, derivation.inputs
     formula = FORMULAS.get(name)
     if formula is None:
         binder.finding((*path, "formula"), "FE0209", f'no formula is named "{name}"', near(name, FORMULAS))

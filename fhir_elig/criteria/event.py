@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import NamedTuple, cast
 
 from pydantic import Field, PrivateAttr, model_validator
 
 from fhir_elig import times
 from fhir_elig.concepts import Concepts, Match
-from fhir_elig.criteria.base import Binder, Kind, Name, Path, Window, shown_codes
+from fhir_elig.criteria.base import Binder, Kind, Name, Path, Window
 from fhir_elig.criteria.condition import Absence, contact_evidence, titles
 from fhir_elig.criteria.context import Context, Frame
 from fhir_elig.criteria.outcome import Outcome, flaw_reason, unknown
-from fhir_elig.criteria.overlap import last_known
-from fhir_elig.record import MEDICATION_TYPES, Counts, Fact, Medication, Need, Strength
+from fhir_elig.criteria.overlap import given_in
+from fhir_elig.record import MEDICATION_TYPES, Counts, Event, Fact, Medication, Need, Strength
 from fhir_elig.times import When
 from fhir_elig.verdict import MET, NOT_MET, UNKNOWN, Evidence, Reason, SetAside, SettledBy
-from fhir_elig.windows import Place, window_bounds
+from fhir_elig.windows import BEFORE, INSIDE, PARTLY, window_bounds
+
+
+class Known(NamedTuple):
+    """The records that may be an event: each with why it is doubtful, wherever it lies. `aside` holds what was not done."""
+
+    events: list[tuple[Event, Reason | None]]
+    medications: list[tuple[Medication, Reason | None]]
+    aside: tuple[SetAside, ...]
 
 
 class EventKind(Kind):
@@ -32,6 +41,7 @@ class EventKind(Kind):
     _procedures: frozenset[str] = PrivateAttr(default=frozenset())
     _medications: frozenset[str] = PrivateAttr(default=frozenset())
     _asked: frozenset[str] = PrivateAttr(default=frozenset())
+    _settled: SettledBy = PrivateAttr(default=SettledBy())
 
     @model_validator(mode="after")
     def _something(self) -> EventKind:
@@ -43,7 +53,12 @@ class EventKind(Kind):
         self.window.bind(binder, (*path, "window"))
         procedures = binder.concept_set(self.procedures, (*path, "procedures"))
         medications = binder.concept_set(self.medications, (*path, "medications"))
-        self.keep(_procedures=procedures, _medications=medications, _asked=procedures | medications)
+        settled = SettledBy(
+            resource="Procedure" if self.procedures else "MedicationAdministration",
+            codes=binder.shown_codes((*self.procedures, *self.medications)),
+            window=self.window.text,
+        )
+        self.keep(_procedures=procedures, _medications=medications, _asked=procedures | medications, _settled=settled)
         for index, name in enumerate(self.of_results):
             binder.criterion(name, (*path, "of-results", index))
         for concept, names in self.confounds.items():
@@ -63,16 +78,13 @@ class EventKind(Kind):
             yield Need("Encounter")
 
     def evaluate(self, context: Context) -> Outcome:
-        codes = shown_codes(context.concepts, (*self.procedures, *self.medications))
-        resource = "Procedure" if self.procedures else "MedicationAdministration"
-        settled = SettledBy(resource=resource, codes=codes, window=self.window.text)
         frame = self.window.frame(context)
         if frame is None:
-            return unknown(Reason.PENDING_EVENT, settled_by=SettledBy(milestone=self.window.milestone, window=self.window.text))
+            return unknown(Reason.PENDING_EVENT, settled_by=self.window.pending)
         outcome = self._survey(frame, context).within(frame.text)
         for name in self.of_results if outcome.verdict is not MET else ():
             outcome = self._worse(outcome, self._before_results(name, frame, context))
-        return outcome.plus(settled_by=outcome.settled_by or settled, recoverable=True, provisional=bool(frame.stand_in))
+        return outcome.plus(settled_by=outcome.settled_by or self._settled, recoverable=True, provisional=bool(frame.stand_in))
 
     def _worse(self, one: Outcome, other: Outcome | None) -> Outcome:
         """Present in any of the windows is present; else what is not known of one is not known of all."""
@@ -93,9 +105,9 @@ class EventKind(Kind):
                 return None
             floating = possible.floating
             whens = (times.days(possible.bounds.low_early, frame.high.last, context.run.time_zone),)
-        around = [self._around(when, name, floating) for when in whens]
-        outcomes = [self._survey(near, context, covered=True).within(near.text) for near in around]
+        outcomes = [self._survey(self._around(when, name, floating), context, covered=True) for when in whens]
         worst = next((o for o in outcomes if o.verdict is MET), None) or next((o for o in outcomes if o.verdict is UNKNOWN), None)
+        worst = worst.within(self._text_around(name)) if worst is not None else None
         if worst is not None and (worst.verdict is MET or not used.when) and used.verdict is UNKNOWN:
             return unknown(used.reason, evidence=worst.evidence, notes=(f"the result of {name} is not known",))
         return worst
@@ -105,88 +117,71 @@ class EventKind(Kind):
         bounds = window_bounds(when, before, times.Span(0, times.Unit.DAY))
         return Frame(
             bounds=bounds,
-            text=f"{self.window.before} before the result of {name}",
+            text=self._text_around(name),
             high=when,
             floating=floating,
             before=before,
             open=False,
         )
 
+    def _text_around(self, name: str) -> str:
+        return f"{self.window.before} before the result of {name}"
+
     def _survey(self, frame: Frame, context: Context, covered: bool = False) -> Outcome:
+        known = self._known(context)
         present: list[tuple[Fact, When]] = []
         doubt: list[tuple[Reason, Fact]] = []
-        aside: list[SetAside] = []
-        self._sort_procedures(frame, context, present, doubt, aside)
-        self._sort_medications(frame, context, present, doubt)
+        for event, doubtful in known.events:
+            place = context.place(event.time, frame)
+            if place is INSIDE and doubtful is None:
+                present.append((event, event.time or context.as_of.until()))
+            elif place is INSIDE or place is PARTLY:
+                doubt.append((doubtful or Reason.IMPRECISE_DATE, event))
+        for medication, doubtful in known.medications:
+            place, when = given_in(medication, frame, context)
+            if place is INSIDE and doubtful is None:
+                present.append((medication, when))
+            elif place is not BEFORE:
+                doubt.append((doubtful or Reason.IMPRECISE_DATE, medication))
         if present:
-            return self._present(present, frame, context).plus(set_aside=tuple(aside))
+            return self._present(present, frame, context).plus(set_aside=known.aside)
         broken = context.incomplete(self._types(), self._asked, self.absence is Absence.CLOSED)
         if broken is not None:
             return broken
         if frame.open and not covered:
-            return unknown(Reason.PENDING_EVENT, settled_by=SettledBy(milestone=self.window.milestone, window=frame.text))
+            return unknown(Reason.PENDING_EVENT, settled_by=self.window.pending)
         if doubt:
             reason = min((r for r, _ in doubt), key=_ORDER.index)
             evidence = tuple(_evidence(f, _time(f), self._asked, context) for r, f in doubt if r is reason)
-            return unknown(reason, evidence=evidence, set_aside=tuple(aside))
+            return unknown(reason, evidence=evidence, set_aside=known.aside)
         if self.absence is Absence.OPEN:
             return unknown(Reason.NOT_FOUND)
-        return self._absent(frame, context, covered).plus(set_aside=tuple(aside))
+        return self._absent(frame, context, covered).plus(set_aside=known.aside)
 
     def _types(self) -> tuple[str, ...]:
         return (("Procedure",) if self.procedures else ()) + (MEDICATION_TYPES if self.medications else ())
 
-    def _sort_procedures(
-        self,
-        frame: Frame,
-        context: Context,
-        present: list[tuple[Fact, When]],
-        doubt: list[tuple[Reason, Fact]],
-        aside: list[SetAside],
-    ) -> None:
-        for event, match in context.facts.matching(context.record.events, self._procedures, context.concepts):
-            if event.counts is Counts.NO or not event.reference.startswith("Procedure/"):
-                continue
-            if event.counts is Counts.NEGATIVE:
-                if match is Match.YES:
-                    aside.append(SetAside(event.reference, f"status {event.status}"))
-                continue
-            place = context.place(event.time, frame)
-            if place in (Place.BEFORE, Place.AFTER):
-                continue
-            reason = self._why_doubtful(event, match, place is Place.INSIDE)
-            if reason is not None:
-                doubt.append((reason, event))
-            else:
-                present.append((event, event.time or context.as_of.until()))
+    def _known(self, context: Context) -> Known:
+        """The chart's records that may be such an event; looked up once for a chart."""
+        found = context.facts.matched.get(id(self))
+        if found is None:
+            found = context.facts.matched[id(self)] = self._look_up(context)
+        return cast("Known", found)
 
-    def _why_doubtful(self, fact: Fact, match: Match, inside: bool) -> Reason | None:
-        if match is not Match.YES:
-            return Reason.UNMAPPED
-        flawed = flaw_reason(fact)
-        if flawed is not None:
-            return flawed
-        if fact.counts is not Counts.YES:
-            return Reason.UNCONFIRMED
-        return None if inside else Reason.IMPRECISE_DATE
-
-    def _sort_medications(
-        self, frame: Frame, context: Context, present: list[tuple[Fact, When]], doubt: list[tuple[Reason, Fact]]
-    ) -> None:
-        for medication, match in context.facts.matching(context.record.medications, self._medications, context.concepts):
-            if medication.counts in (Counts.NO, Counts.NEGATIVE):
-                continue
-            place, when = given_in(medication, frame, context)
-            if place is Place.BEFORE:
-                continue
-            ordered = medication.strength is Strength.ORDERED or medication.counts is not Counts.YES
-            reason = self._why_doubtful(medication, match, place is Place.INSIDE)
-            if reason in (None, Reason.IMPRECISE_DATE) and ordered:
-                reason = Reason.UNCONFIRMED
-            if reason is not None:
-                doubt.append((reason, medication))
-            else:
-                present.append((medication, when))
+    def _look_up(self, context: Context) -> Known:
+        facts, concepts, record = context.facts, context.concepts, context.record
+        events = [pair for pair in facts.matching(record.events, self._procedures, concepts) if _is_procedure(pair[0])]
+        given = [
+            pair
+            for pair in facts.matching(record.medications, self._medications, concepts)
+            if pair[0].counts not in (Counts.NO, Counts.NEGATIVE)
+        ]
+        denied = (event for event, match in events if match is Match.YES and event.counts is Counts.NEGATIVE)
+        return Known(
+            [(event, _why_doubtful(event, match)) for event, match in events if event.counts is not Counts.NEGATIVE],
+            [(medication, _why_unproven(medication, match)) for medication, match in given],
+            tuple(SetAside(event.reference, f"status {event.status}") for event in denied),
+        )
 
     def _present(self, present: list[tuple[Fact, When]], frame: Frame, context: Context) -> Outcome:
         last = max(when.last for _, when in present)
@@ -210,7 +205,9 @@ class EventKind(Kind):
         why = self._not_served(context)
         if why:
             return unknown(Reason.NO_RECORD, notes=(why,))
-        needless = covered or "window" not in self.model_fields_set  # the claim does not rest on it
+        if covered:
+            return Outcome(verdict=NOT_MET, reason=Reason.ABSENT)
+        needless = "window" not in self.model_fields_set  # the claim does not rest on it
         contact = None if needless and context.quiet else context.contact(frame)
         if contact is None and not needless:
             return unknown(Reason.NO_RECORD, notes=(f"no contact {frame.text}",))
@@ -238,51 +235,21 @@ _ORDER = (
 )
 
 
-def given_in(medication: Medication, frame: Frame, context: Context) -> tuple[Place, When]:
-    """Whether use surely, perhaps or surely not fell into a window."""
-    start = medication.start or context.as_of.until()
-    place = context.place(medication.start, frame)
-    if place is Place.INSIDE or (medication.single and not _lasts(medication, start)):
-        return (Place.BEFORE if place is Place.AFTER else place), start
-    if place is Place.AFTER:
-        return Place.BEFORE, start
-    end = medication.end or last_known(medication, context)
-    whole = start.hull(end) if end.end > start.start else start
-    last_sure = medication.end or medication.certain_until
-    for when in (medication.end, last_sure):
-        if when is not None:
-            context.mark_leaving(when, frame)
-    if frame.bounds.place(end) is Place.BEFORE:
-        return Place.BEFORE, whole
-    began = medication.start is not None  # else it may have begun on any day
-    reaches = began and last_sure is not None and _reach(start, last_sure, frame, context)
-    return (Place.INSIDE if reaches else Place.PARTLY), whole
+def _is_procedure(event: Event) -> bool:
+    return event.counts is not Counts.NO and event.reference.startswith("Procedure/")
 
 
-def _lasts(medication: Medication, start: When) -> bool:
-    """Whether one intake took its time: an infusion over days, or one of which no end is told."""
-    given = medication.strength is Strength.ADMINISTERED and medication.start is not None
-    return given and (medication.end is None or medication.end.end > start.end)
+def _why_doubtful(fact: Fact, match: Match) -> Reason | None:
+    """Why a record proves nothing, wherever it lies."""
+    if match is not Match.YES:
+        return Reason.UNMAPPED
+    return flaw_reason(fact) or (None if fact.counts is Counts.YES else Reason.UNCONFIRMED)
 
 
-def _reach(start: When, last: When, frame: Frame, context: Context) -> bool:
-    """Whether what lasted from one time to the other surely reached into the window, whenever its milestone is.
-
-    It began at the latest when it is known to have lasted, and lasted at least until it began.
-    """
-    bounds, today = frame.bounds, context.as_of
-    reached = _later(last, start, today, bounds.exact_low)
-    begun = min(start.until_instant, last.until_instant) if bounds.exact_high else min(start.last, last.last)
-    if min(start.last, last.last) > today.last:
-        return False
-    return (bounds.low_late is None or reached >= bounds.low_late) and (bounds.high_early is None or begun <= bounds.high_early)
-
-
-def _later(last: When, start: When, today: When, exact: bool) -> int:
-    """The later of two times at its earliest, but not after today."""
-    if exact:
-        return min(max(last.start, start.start), today.until_instant)
-    return min(max(last.first, start.first), today.last)
+def _why_unproven(medication: Medication, match: Match) -> Reason | None:
+    """The same; an order shows intent, not use."""
+    reason = _why_doubtful(medication, match)
+    return Reason.UNCONFIRMED if reason is None and medication.strength is Strength.ORDERED else reason
 
 
 def _time(fact: Fact) -> When | None:

@@ -14,7 +14,7 @@ from fhir_elig.verdict import Evidence, Reason
 from fhir_elig.windows import Place
 
 
-def hinted(medications: Sequence[str], results: Sequence[str], frame: Frame | None, context: Context) -> Outcome | None:
+def hinted(medications: Sequence[str], results: tuple[str, ...], frame: Frame | None, context: Context) -> Outcome | None:
     """What makes a person be asked; a drug in the window that nobody can tell leaves it open too. None if there is neither."""
     given = list(_given(medications, frame, context)) if medications else []
     evidence = [_drug(m, "hint") for m, match in given if match is Match.YES]

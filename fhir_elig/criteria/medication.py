@@ -10,12 +10,12 @@ from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from typing import NamedTuple, cast
 
-from pydantic import Field, StrictInt
+from pydantic import Field, PrivateAttr, StrictInt
 
 from fhir_elig import times
 from fhir_elig.concepts import Concepts, Match
 from fhir_elig.criteria.agents import Agent
-from fhir_elig.criteria.base import Binder, Kind, Path, SpanText, Window, shown_codes
+from fhir_elig.criteria.base import Binder, Kind, Path, SpanText, Window
 from fhir_elig.criteria.condition import Absence
 from fhir_elig.criteria.context import Context, Frame
 from fhir_elig.criteria.courses import Course, course_of, denied_days, same_drug
@@ -66,6 +66,8 @@ class Exposure(Kind):
     absence: Absence = Absence.OPEN
     question: str = ""
 
+    _settled: SettledBy = PrivateAttr(default=SettledBy())
+
     def bind(self, binder: Binder, path: Path) -> None:
         self.window.bind(binder, (*path, "window"))
         for index, agent in enumerate(self.agents):
@@ -75,6 +77,13 @@ class Exposure(Kind):
             binder.finding(path, "FE0203", "a duration is needed", "name more-than or at-least")
         if "all" in (self.more_than, self.at_least):
             binder.finding(path, "FE0210", "nobody can be treated for longer than all of time", "write a span such as 6 mo")
+        settled = SettledBy(
+            resource="MedicationStatement",
+            codes=binder.shown_codes(agent.concept for agent in self.agents),
+            window=self.window.text,
+            question=self.question,
+        )
+        self.keep(_settled=settled)
         if self.absence is Absence.CLOSED and self.method is Method.LAST:
             binder.finding(path, "FE0210", "the absence of a last episode cannot be told", "use another method, or absence: open")
 
@@ -82,20 +91,14 @@ class Exposure(Kind):
         return (Need(name) for name in (*MEDICATION_TYPES, *(("Encounter",) if self.absence is Absence.CLOSED else ())))
 
     def evaluate(self, context: Context) -> Outcome:
-        settled = SettledBy(
-            resource="MedicationStatement",
-            codes=shown_codes(context.concepts, tuple(a.concept for a in self.agents)),
-            window=self.window.text,
-            question=self.question,
-        )
         frame = self.window.frame(context)
         if frame is None:
-            return unknown(Reason.PENDING_EVENT, settled_by=SettledBy(milestone=self.window.milestone, window=self.window.text))
+            return unknown(Reason.PENDING_EVENT, settled_by=self.window.pending)
         reach = Reach(frame, self.half_lives, self.whichever)
         courses = list(self._courses(reach, context))
         outcome = self._judge(courses, reach, context)
         aside = tuple(SetAside(c.medication.reference, c.why) for c in courses if c.why)
-        return outcome.plus(settled_by=outcome.settled_by or settled, set_aside=aside, provisional=bool(frame.stand_in))
+        return outcome.plus(settled_by=outcome.settled_by or self._settled, set_aside=aside, provisional=bool(frame.stand_in))
 
     def _courses(self, reach: Reach, context: Context) -> Iterator[Course]:
         weakest = self.strength
@@ -199,8 +202,7 @@ class Exposure(Kind):
         if broken is not None:
             return broken
         if reach.frame.open:
-            pending = SettledBy(milestone=self.window.milestone, window=reach.frame.text)
-            return unknown(Reason.PENDING_EVENT, settled_by=pending)
+            return unknown(Reason.PENDING_EVENT, settled_by=self.window.pending)
         weak = [course for course in courses if course.weak and course.possible]
         anything = Agent(concept=concepts[0])
         untold = [course_of(m, anything, Strength.ORDERED, reach, context) for m in self._matched(context).unread]
@@ -230,8 +232,7 @@ class Exposure(Kind):
         if other and flawed is None:
             return unknown(Reason.NEEDS_PERSON, evidence=(*evidence, *(_not_named(m) for m in other)), notes=notes)
         if frame.open and flawed is None:
-            pending = SettledBy(milestone=self.window.milestone, window=frame.text)
-            return unknown(Reason.PENDING_EVENT, evidence=evidence, notes=notes, settled_by=pending)
+            return unknown(Reason.PENDING_EVENT, evidence=evidence, notes=notes, settled_by=self.window.pending)
         return unknown(flawed or Reason.NO_RECORD, evidence=evidence, notes=notes)
 
     def _other(self, medication: Medication, context: Context) -> bool:

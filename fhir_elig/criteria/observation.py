@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from fractions import Fraction
+from functools import cached_property
 
 import msgspec
 from pydantic import Field, PrivateAttr, model_validator
@@ -12,7 +13,7 @@ from fhir_elig import units
 from fhir_elig.concepts import Concepts
 from fhir_elig.criteria import derived
 from fhir_elig.criteria.answers import above_own_range, interpreted, qualitative
-from fhir_elig.criteria.base import Binder, Kind, Model, Path, Text, Window, shown_codes
+from fhir_elig.criteria.base import Binder, Kind, Model, Path, Text, Window
 from fhir_elig.criteria.context import Context, Frame
 from fhir_elig.criteria.limits import Limits, judge
 from fhir_elig.criteria.outcome import Outcome, flaw_reason, unknown
@@ -51,13 +52,6 @@ class Answer(Model):
     positive: Band | None = None
 
 
-class Derivation(Model):
-    """A named formula and where its inputs come from; inputs that are not named come from the formula's own concepts."""
-
-    formula: str
-    inputs: dict[str, derived.Input] = Field(default_factory=dict)
-
-
 class Value(Kind):
     """The value of results of one analyte, or of a formula over several.
 
@@ -66,8 +60,8 @@ class Value(Kind):
     """
 
     concepts: tuple[str, ...] = ()
-    derive: Derivation | None = None
-    or_derive: Derivation | None = Field(None, description="Used where the window holds no result of the concepts")
+    derive: derived.Derivation | None = None
+    or_derive: derived.Derivation | None = Field(None, description="Used where the window holds no result of the concepts")
     at_least: Text | None = None
     more_than: Text | None = None
     at_most: Text | None = None
@@ -78,6 +72,7 @@ class Value(Kind):
     pick: Pick = Pick.LATEST
 
     _limits: Limits = PrivateAttr()
+    _settled: SettledBy = PrivateAttr(default=SettledBy())
     _analytes: dict[str, Analyte] = PrivateAttr(default_factory=dict)
     _bands: tuple[Interval | None, Interval | None] = PrivateAttr(default=(None, None))
 
@@ -96,7 +91,7 @@ class Value(Kind):
         binder.concept_set(self.set_aside, (*path, "set-aside"))
         for derivation, key in ((self.derive, "derive"), (self.or_derive, "or-derive")):
             if derivation is not None:
-                derived.bind(derivation.formula, derivation.inputs, binder, (*path, key))
+                derived.bind(derivation, binder, (*path, key))
         analytes = {}
         for name in sorted(names):
             found = binder.analyte([name], (*path, "concepts")) if self.answer is None else _analyte_of(name, binder.concepts)
@@ -107,7 +102,9 @@ class Value(Kind):
         analyte = next(iter(analytes.values()), None)
         if self.derive is not None:
             analyte = derived.analyte_of(self.derive.formula, binder.concepts)
-        self.keep(_analytes=analytes, _limits=Limits.bind(self, analyte, binder, path))
+        wanted = self.concepts if self.derive is None else self.derive.concepts
+        settled = SettledBy(resource="Observation", codes=binder.shown_codes(wanted), window=self.window.text)
+        self.keep(_analytes=analytes, _limits=Limits.bind(self, analyte, binder, path), _settled=settled)
         if self.answer is not None and analyte is not None:
             where = (*path, "answer")
             bands = (_band(band, analyte, binder, where) for band in (self.answer.negative, self.answer.positive))
@@ -115,35 +112,21 @@ class Value(Kind):
             _check_bands(self._bands, binder, where)
 
     def needs(self, concepts: Concepts) -> Iterable[Need]:
-        names = set(self.concepts)
-        for derivation in (self.derive, self.or_derive):
-            if derivation is not None:
-                names |= derived.concepts_of(derivation.formula, derivation.inputs)
-        yield Need("Observation", concepts.expand(sorted(names)))
-
-    def settled_by(self, concepts: Concepts) -> SettledBy:
-        names = (
-            self.concepts or tuple(sorted(derived.concepts_of(self.derive.formula, self.derive.inputs)))
-            if self.derive
-            else self.concepts
-        )
-        return SettledBy(resource="Observation", codes=shown_codes(concepts, tuple(names)), window=self.window.text)
+        yield Need("Observation", concepts.expand(sorted(self._reads)))
 
     def evaluate(self, context: Context) -> Outcome:
         frame = self.window.frame(context)
-        settled = self.settled_by(context.concepts)
         if frame is None:
+            pending = self.window.pending
             return unknown(
                 Reason.PENDING_EVENT,
-                settled_by=SettledBy(
-                    milestone=self.window.milestone, window=self.window.text, resource="Observation", codes=settled.codes
-                ),
+                settled_by=msgspec.structs.replace(pending, resource="Observation", codes=self._settled.codes),
             )
         found = self._find(frame, context)
         chosen = taken(self.pick, found.candidates, frame)
         mark_leaving(chosen or found.not_final, frame, context)
         outcome = self._chosen(found, frame, context)
-        broken = context.incomplete(("Observation",), self._reads())
+        broken = context.incomplete(("Observation",), self._reads)
         if broken is not None and not self._stands_alone(outcome, found):
             outcome = broken
         outcome = self._pending(outcome, found, frame) if frame.open else outcome
@@ -153,7 +136,7 @@ class Value(Kind):
         )
         return outcome.plus(
             set_aside=tuple(dict.fromkeys((*outcome.set_aside, *aside))),
-            settled_by=outcome.settled_by or settled,
+            settled_by=outcome.settled_by or self._settled,
             recoverable=True,
             recoverable_from=context.as_of.text[:10],
             provisional=bool(frame.stand_in),
@@ -178,20 +161,18 @@ class Value(Kind):
         missing = outcome.reason in (Reason.NOT_FOUND, Reason.TOO_OLD, Reason.NOT_FINAL)
         waits = NOT_MET if self.pick is Pick.ANY else MET  # one more result may satisfy an `any`; it may end any other
         if missing or outcome.verdict is waits or (outcome.verdict is MET and self._derives(found)):
-            settled = SettledBy(milestone=self.window.milestone, window=self.window.text)
-            return outcome.plus(verdict=UNKNOWN, reason=Reason.PENDING_EVENT, settled_by=settled)
+            return outcome.plus(verdict=UNKNOWN, reason=Reason.PENDING_EVENT, settled_by=self.window.pending)
         return outcome
 
+    @cached_property
     def _reads(self) -> frozenset[str]:
-        names = set(self.concepts)
-        for derivation in (self.derive, self.or_derive):
-            if derivation is not None:
-                names |= derived.concepts_of(derivation.formula, derivation.inputs)
-        return frozenset(names)
+        """The concepts that its value is read from, or derived from."""
+        derivations = (derivation for derivation in (self.derive, self.or_derive) if derivation is not None)
+        return frozenset(self.concepts).union(*(one.concepts for one in derivations))
 
     def _find(self, frame: Frame, context: Context) -> Found:
         if self.derive is not None:
-            return derived.candidates(self.derive.formula, self.derive.inputs, frame, context)
+            return derived.candidates(self.derive, frame, context)
         found = gather(
             self.concepts,
             frame,
@@ -203,7 +184,7 @@ class Value(Kind):
             if context.position(result.time, frame) in (Place.INSIDE, Place.PARTLY):
                 found.aside.append(SetAside(result.reference, "another kind of test"))
         if not found.candidates and self.or_derive is not None:
-            other = derived.candidates(self.or_derive.formula, self.or_derive.inputs, frame, context)
+            other = derived.candidates(self.or_derive, frame, context)
             if other.candidates:
                 for candidate in other.candidates:
                     candidate.derived = True

@@ -8,6 +8,7 @@ from fhir_elig import times
 from fhir_elig.criteria.context import Context, Frame
 from fhir_elig.record import Medication, Problem, Strength
 from fhir_elig.times import ALWAYS, When
+from fhir_elig.windows import AFTER, BEFORE, INSIDE, PARTLY, Place
 
 NOW = frozenset({"active", "recurrence", "relapse"})
 
@@ -85,3 +86,50 @@ def in_window(medication: Medication, frame: Frame | None, context: Context) -> 
         context.mark_leaving(span, frame)
     _, (low, high) = frame.bounds.days(context.run.time_zone)
     return span.first <= high and span.last >= low and span.first <= context.as_of.last
+
+
+def given_in(medication: Medication, frame: Frame, context: Context) -> tuple[Place, When]:
+    """Whether use surely, perhaps or surely not fell into a window."""
+    start = medication.start or context.as_of.until()
+    place = context.place(medication.start, frame)
+    if place is INSIDE or (medication.single and not _lasts(medication, start)):
+        return (BEFORE if place is AFTER else place), start
+    if place is AFTER:
+        return BEFORE, start
+    end = medication.end or last_known(medication, context)
+    whole = start.hull(end) if end.end > start.start else start
+    last_sure = medication.end or medication.certain_until
+    for when in (medication.end, last_sure):
+        if when is not None:
+            context.mark_leaving(when, frame)
+    if frame.bounds.place(end) is BEFORE:
+        return BEFORE, whole
+    began = medication.start is not None  # else it may have begun on any day
+    reaches = began and last_sure is not None and _reach(start, last_sure, frame, context)
+    return (INSIDE if reaches else PARTLY), whole
+
+
+def _lasts(medication: Medication, start: When) -> bool:
+    """Whether one intake took its time: an infusion over days, or one of which no end is told."""
+    given = medication.strength is Strength.ADMINISTERED and medication.start is not None
+    return given and (medication.end is None or medication.end.end > start.end)
+
+
+def _reach(start: When, last: When, frame: Frame, context: Context) -> bool:
+    """Whether what lasted from one time to the other surely reached into the window, whenever its milestone is.
+
+    It began at the latest when it is known to have lasted, and lasted at least until it began.
+    """
+    bounds, today = frame.bounds, context.as_of
+    reached = _later(last, start, today, bounds.exact_low)
+    begun = min(start.until_instant, last.until_instant) if bounds.exact_high else min(start.last, last.last)
+    if min(start.last, last.last) > today.last:
+        return False
+    return (bounds.low_late is None or reached >= bounds.low_late) and (bounds.high_early is None or begun <= bounds.high_early)
+
+
+def _later(last: When, start: When, today: When, exact: bool) -> int:
+    """The later of two times at its earliest, but not after today."""
+    if exact:
+        return min(max(last.start, start.start), today.until_instant)
+    return min(max(last.first, start.first), today.last)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pydantic import Field, PrivateAttr
 
 from fhir_elig.concepts import Concepts, Match
-from fhir_elig.criteria.base import Binder, Kind, Path, shown_codes
+from fhir_elig.criteria.base import Binder, Kind, Path
 from fhir_elig.criteria.condition import Absence, condition_evidence, in_future, titles, when_of
 from fhir_elig.criteria.context import Context
 from fhir_elig.criteria.outcome import Outcome, flaw_reason, unknown
@@ -25,10 +25,12 @@ class Subtype(Kind):
     question: str = ""
 
     _asked: frozenset[str] = PrivateAttr(default=frozenset())
+    _settled: SettledBy = PrivateAttr(default=SettledBy())
 
     def bind(self, binder: Binder, path: Path) -> None:
         found = [binder.concept_set(getattr(self, key), (*path, key)) for key in ("wanted", "other", "open")]
-        self.keep(_asked=frozenset().union(*found))
+        settled = SettledBy(resource="Condition", codes=binder.shown_codes(self.wanted), question=self.question)
+        self.keep(_asked=frozenset().union(*found), _settled=settled)
 
     def needs(self, concepts: Concepts) -> Iterable[Need]:
         yield Need("Condition")
@@ -48,9 +50,7 @@ class Subtype(Kind):
         )
         if outcome.reason is Reason.UNMAPPED:
             evidence = tuple(condition_evidence(p, asked, context, limit) for p in groups["gap"])
-        codes = shown_codes(context.concepts, self.wanted)
-        settled = SettledBy(resource="Condition", codes=codes, question=self.question)
-        return outcome.plus(evidence=evidence, settled_by=settled)
+        return outcome.plus(evidence=evidence, settled_by=self._settled)
 
     def _group(self, problem: Problem, context: Context) -> str:
         names = context.concepts.held_by(problem.codes)

@@ -71,9 +71,9 @@ def together(one: Result, other: Result) -> bool:
 
 
 def _near(source: Input, result: Result, to: Result, time: When, frame: Frame, context: Context) -> list[Near]:
-    when = result.time
+    when = result.time or context.as_of.until()  # without a time it may be the nearest
     unsaid = result.value is None or bool(result.absent)
-    if result.counts is not Counts.YES or when is None or (unsaid and result.absent not in RESTRICTED_ABSENCE):
+    if result.counts is not Counts.YES or (unsaid and result.absent not in RESTRICTED_ABSENCE):
         return []
     context.mark_around(when)
     if when.start >= context.as_of.end or when.first > frame.high.last:
@@ -86,8 +86,15 @@ def _near(source: Input, result: Result, to: Result, time: When, frame: Frame, c
         return []
     farthest = max(when.last - time.first, time.last - when.first)
     closest = max(0, when.first - time.last, time.first - when.last)
-    latest = min(high, frame.high.first, context.as_of.last)  # whenever the milestone is, it is not dated after it
+    latest = min(high, _milestone_from(time, frame), context.as_of.last)  # whenever the milestone is, it is not dated after it
     return [Near(result, when, closest, farthest, low <= when.first and when.last <= latest)]
+
+
+def _milestone_from(time: When, frame: Frame) -> int:
+    """The first day that the milestone may be, where a result of that time lies in the window."""
+    bounds, high = frame.bounds, frame.high
+    ends_there = bounds.high_late == (high.until_instant if bounds.exact_high else high.last)
+    return max(high.first, time.first) if ends_there else high.first
 
 
 def _by_the_clock(nearest: list[Near], time: When) -> list[Near]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction as F
 
+from tests.reference.days import days_of, surely, together
 from tests.reference.limits import number_of
 from tests.reference.numbers import ANALYTES, Between, compare
 from tests.reference.results import FINAL, time_of
@@ -14,6 +15,15 @@ from tests.reference.windows import BEFORE, IN, Data, World, window
 
 
 def change(kind: Data, world: World) -> Said:
+    """On every day that the milestone may be."""
+    concepts = tuple(kind["kinds"][0]["concepts"])
+    worlds = days_of(kind, world, concepts)
+    if len(worlds) == 1:
+        return _on(kind, world)
+    return together([_on(kind, one) for one in worlds]) if surely(kind, world, concepts) else Said(UNKNOWN)
+
+
+def _on(kind: Data, world: World) -> Said:
     """One kind of value, each at its own day."""
     asked = window(kind["window"], world)
     if asked is None:

@@ -114,4 +114,5 @@ def _sent(rng: Random, name: str, day: date, number: F) -> Row:
     }
     row |= {"unit": ""} if rng.random() < 0.03 else {}
     row |= maybe(rng, 0.08, "comparator", ("<", ">", "<=", ">="))
-    return {**row, "time": day.isoformat()} | maybe(rng, 0.05, "status", ("cancelled", "amended"))
+    row |= {"time": day.isoformat()} if rng.random() < 0.96 else {}
+    return row | maybe(rng, 0.05, "status", ("cancelled", "amended"))

@@ -2,32 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 
 from tests.reference import answers, changes, conditions, events, exposures, formulas, logic, people, results
-from tests.reference.said import UNKNOWN, Said, negated, plain
-from tests.reference.spans import every_day, of_days, span
+from tests.reference.said import Said, negated, plain
+from tests.reference.spans import span
 from tests.reference.windows import Data, World
 
 
 def _value(kind: Data, world: World) -> Said:
-    return _day_by_day(formulas.clearance, kind, world) if kind.get("derive") else results.value(kind, world)
-
-
-def _change(kind: Data, world: World) -> Said:
-    return _day_by_day(changes.change, kind, world)
-
-
-def _day_by_day(evaluator: Callable[[Data, World], Said], kind: Data, world: World) -> Said:
-    """The verdict that holds on every day that the milestone may be."""
-    name = kind["window"].get("milestone", "screening")
-    milestone = world.milestone(name)
-    if milestone is None or milestone.first == milestone.last:
-        return evaluator(kind, world)
-    days = [of_days(day, day, world.zone) for day in every_day(milestone.first, milestone.last)]
-    found = [evaluator(kind, replace(world, events={**world.events, name: day})) for day in days]
-    return found[0] if len({one.verdict for one in found}) == 1 and found[0].verdict != UNKNOWN else Said(UNKNOWN)
+    return formulas.clearance(kind, world) if kind.get("derive") else results.value(kind, world)
 
 
 KINDS = {
@@ -37,7 +21,7 @@ KINDS = {
     "condition": conditions.condition,
     "event": events.event,
     "exposure": exposures.exposure,
-    "change": _change,
+    "change": changes.change,
 }
 SAID = {"attestation": answers.attestation, "score": answers.score}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
+from tests.reference.absence import known_as_another
 from tests.reference.events import use
 from tests.reference.said import MET, UNKNOWN, Said, said, unknown
 from tests.reference.spans import day_of, every_day
@@ -36,7 +37,8 @@ def _sure(concept: str, kind: Data, world: World, low: date, high: date) -> set[
     found: set[date] = set()
     denied: set[date] = set()
     for row in world.of("drug"):
-        if row.get("concept") != concept or row.get("status") == "entered-in-error":
+        unnamed = row.get("status") == DENIED and not known_as_another(row, [concept])  # it may be this drug that was not taken
+        if (row.get("concept") != concept and not unnamed) or row.get("status") == "entered-in-error":
             continue
         days = _of(row, world)
         if row.get("status") == DENIED:

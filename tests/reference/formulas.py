@@ -6,27 +6,40 @@ from collections.abc import Sequence
 from datetime import date
 from fractions import Fraction as F
 
+from tests.reference.days import days_of, surely, together
 from tests.reference.limits import limit_of, number_of
 from tests.reference.numbers import ANALYTES, Between, compare
 from tests.reference.results import FINAL, time_of
 from tests.reference.said import MET, NOT_MET, UNKNOWN, Said, merged, one_for_all, said, unknown
 from tests.reference.spans import moved, span, years_between
-from tests.reference.windows import IN, Data, World, window
+from tests.reference.windows import IN, MAYBE, Data, World, window
 
 
 def clearance(kind: Data, world: World) -> Said:
-    """Results of one known day each; two of one day that differ must give one verdict."""
+    """On every day that the milestone may be: the latest creatinine, with the weight nearest to it."""
+    worlds = days_of(kind, world, ("creatinine", "weight"))
+    found = [_on(kind, one) for one in worlds]
+    if len(worlds) == 1:
+        return found[0]
+    return together(found) if surely(kind, world, ("creatinine",)) else Said(UNKNOWN)
+
+
+def _on(kind: Data, world: World) -> Said:
+    """Results of one known day each, or of none: two of one day that differ must give one verdict."""
     asked = window(kind["window"], world)
     if asked is None:
         return unknown("pending-event")
     if "Observation" in world.broken:
         return unknown("incomplete", "restricted", *(["pending-event"] if asked.open else []))
-    inside = [row for row in _counted("creatinine", world) if asked.place(time_of(row, world)) == IN]
-    if not inside:
+    places = [(row, asked.place(time_of(row, world))) for row in _counted("creatinine", world)]
+    inside = [row for row, where in places if where == IN]
+    undated = [row for row, where in places if where in (IN, MAYBE) and not row.get("time")]
+    if undated or not inside:  # one without a time may be the latest, at any age
         return Said(UNKNOWN)
     day = max(time_of(row, world).first for row in inside)
     latest = [row for row in inside if time_of(row, world).first == day]
     weights = _nearest(day, _weights(day, kind, world), world)
+    weights += [row for row in _counted("weight", world) if weights and not row.get("time")]  # it may be nearer
     born = (world.person or {}).get("born")
     if not weights or not born:
         return Said(UNKNOWN)
@@ -48,7 +61,8 @@ def _weights(day: date, kind: Data, world: World) -> list[Data]:
     milestone = world.milestone(kind["window"].get("milestone", "screening"))
     assert milestone is not None
     last = min(moved(day, within, 1), milestone.last, world.as_of.last)
-    return [row for row in _counted("weight", world) if moved(day, within, -1) <= time_of(row, world).first <= last]
+    dated = [row for row in _counted("weight", world) if row.get("time")]
+    return [row for row in dated if moved(day, within, -1) <= time_of(row, world).first <= last]
 
 
 def _nearest(day: date, rows: Sequence[Data], world: World) -> list[Data]:

@@ -10,10 +10,11 @@ from typing import Any
 
 from tests.reference.limits import BOUNDS
 from tests.reference.numbers import ANALYTES, CONCEPTS
-from tests.reference.spans import SECOND, Span, moved, span
+from tests.reference.spans import SECOND, Span, every_day, moved, of_days, span
 
 Row = dict[str, Any]
 STAND_INS = {"baseline": "screening", "visit": "enrollment"}
+FORMULA_INPUTS = ("creatinine", "weight")
 EPSILON = F(1, 10**6)
 
 
@@ -120,7 +121,7 @@ def _turns(row: Row, at: Points, low: F | None, high: F | None) -> list[F]:
     analyte = ANALYTES[CONCEPTS[row["concept"]]]
     factor = analyte.units.get(row.get("unit", ""), F(1))
     bottom, top = (number / factor for number in (analyte.plausible[-1][0], analyte.plausible[-1][1]))
-    if row["concept"] in ("creatinine", "weight"):  # so that what is worked out from them can be believed
+    if row["concept"] in FORMULA_INPUTS:  # so that what is worked out from them can be believed
         sent = F(row.get("value", "1"))
         bottom, top = max(bottom, sent * 2 / 3), min(top, sent * 3 / 2)
     low = bottom if low is None else max(low, bottom)
@@ -219,18 +220,29 @@ def choices(case: Row, at: Points) -> list[list[Row]]:
     used = _hung_on(case["protocol"])
     for name in sorted(used | {STAND_INS[name] for name in used if name in STAND_INS} - {"screening"}):
         if name in run.get("events", {}):
-            found.append([{name: stamp} for stamp in instants(run["events"][name], at, {})])
+            found.append([{name: stamp} for stamp in _days_too(run["events"][name], at)])
         elif name not in STAND_INS and name != "screening":
             found.append([{name: _stamp(at.as_of.start + timedelta(step))} for step in (-60, -20, -7, -2, 0)])
     return [gap for gap in found if gap]
 
 
+def _days_too(text: str, at: Points) -> list[str]:
+    """Instants at which a milestone may be, with one of each of its days."""
+    found, whole = instants(text, at, {}), span(text, at.zone)
+    noons = [of_days(day, day, at.zone).start + timedelta(hours=12) for day in every_day(whole.first, whole.last)]
+    return sorted({*found, *(_stamp(noon) for noon in noons)}) if found else []
+
+
 def enumerable(case: Row) -> bool:
-    """Whether all that is open can be enumerated: not the days of a milestone to come, what a modifier means, a second sex."""
+    """Whether all that is open can be enumerated: not the days of a milestone to come, what a modifier means, a second sex.
+
+    Nor what a formula's input may be that has one bound: only those are drawn near it of which the result can be believed.
+    """
     events, person = case["run"].get("events", {}), case.get("person") or {}
     undated = any(STAND_INS.get(name, name) not in {"screening", *events} for name in _hung_on(case["protocol"]) - set(events))
     one_sex = person.get("gender", "unknown") == "unknown" and person.get("birth_sex")
-    return not undated and not one_sex and not any(row.get("flaw") for row in case["rows"])
+    bounded = any(row.get("comparator") and row.get("concept") in FORMULA_INPUTS for row in case["rows"])
+    return not undated and not one_sex and not bounded and not any(row.get("flaw") for row in case["rows"])
 
 
 def updated(case: Row, updates: Iterable[Row]) -> Row:
@@ -248,5 +260,5 @@ def _hung_on(node: Any) -> set[str]:
         return {name for inner in node for name in _hung_on(inner)}
     if not isinstance(node, dict):
         return set()
-    own = {node["milestone"]} if isinstance(node.get("milestone"), str) else set()
+    own = {node[key] for key in ("milestone", "at") if isinstance(node.get(key), str)}
     return own | {name for inner in node.values() for name in _hung_on(inner)}

@@ -194,6 +194,14 @@ PAIRS = [
         "pending-event",
         {"events": {"enrollment": "2025-06-10"}},
     ),
+    Row(
+        "each of two values lies in the window on some days of the milestone's month, and none on all of them",
+        (mrss("18", "2024-12-09"), mrss("18", "2025-05-01"), mrss("18", "2025-05-23")),
+        LATER.replace("before: 6 mo", "before: 28 d"),
+        "unknown",
+        "imprecise-date",
+        {"events": {"enrollment": "2025-05"}},
+    ),
 ]
 
 SORTS = [

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from fhir_elig.cli import matrix
 from fhir_elig.cli.options import AnswersOption, AsOfOption, CompleteOption, EventOption, SiteOption
 
 if TYPE_CHECKING:
     from fhir_elig.cohort.manifest import Manifest
 
 app = typer.Typer(help="A whole hospital: many charts against one protocol or more.", no_args_is_help=True)
+matrix.register(app)
 
 RunArgument = Annotated[Path, typer.Argument(help="The folder of a run", metavar="RUN")]
 ProtocolsOption = Annotated[

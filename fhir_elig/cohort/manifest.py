@@ -20,12 +20,18 @@ SCHEMA = "fhir-elig/run/1"
 
 
 class Used(msgspec.Struct, frozen=True, kw_only=True):
-    """A protocol of the run; `tree` holds its criteria (outputs.protocol_tree)."""
+    """A protocol of the run; `tree` holds its criteria (outputs.protocol_tree).
+
+    `decisions` are the site's readings by criterion, `milestones` those that the run or the site gave a date.
+    """
 
     id: str
     version: str
     sha256: str
+    title: str
     tree: dict[str, Any]
+    decisions: dict[str, str]
+    milestones: tuple[str, ...]
 
 
 class Input(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,15 +71,27 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
 def make_manifest(options: RunOptions, screenings: tuple[Screening, ...], found: Input) -> Manifest:
     """The manifest of a run that begins, of settled options."""
     assert options.as_of is not None
-    protocols = [one.protocol for one in screenings]
     return Manifest(
         as_of=options.as_of,
-        protocols=tuple(Used(id=one.id, version=one.version, sha256=one.sha256, tree=tree(one)) for one in protocols),
+        protocols=tuple(map(_used, screenings)),
         mappings=screenings[0].protocol.concepts.sha256,
         site=screenings[0].site.sha256,
         answers=_sha256(options.answers),
         options=options,
         input=found,
+    )
+
+
+def _used(screening: Screening) -> Used:
+    protocol, run = screening.protocol, screening.run
+    return Used(
+        id=protocol.id,
+        version=protocol.version,
+        sha256=protocol.sha256,
+        title=protocol.title,
+        tree=tree(protocol),
+        decisions={name: reading for name, reading in sorted(run.decisions.items()) if name in protocol.nodes},
+        milestones=tuple(sorted({*run.milestones, *(name for own in run.own_milestones.values() for name in own)})),
     )
 
 

@@ -14,7 +14,7 @@ from fhir_elig.cohort.folder import ASSESSMENTS, ERRORS, MATRIX, QUARANTINE, Run
 from fhir_elig.cohort.manifest import Counts, Input, Manifest, make_manifest, write_manifest
 from fhir_elig.cohort.matrix_file import MatrixFile, pyarrow
 from fhir_elig.cohort.settings import RunOptions, screenings
-from fhir_elig.outputs.matrix import rows
+from fhir_elig.outputs.matrix import rows, rulers
 from fhir_elig.sources import Chart
 from fhir_elig.sources.files import FileSource, read_files
 from fhir_elig.verdict import Assessment
@@ -49,9 +49,10 @@ def _assess_all(source: FileSource, grounds: tuple[Screening, ...], folder: RunF
                 lines.write(one.to_json() + b"\n")
                 found[one.protocol.id].append(one)
     with whole_file(folder.path(MATRIX)) as stream, MatrixFile(stream) as matrix:
-        for each in found.values():
-            for one in each:
-                matrix.add(rows(one))
+        for ground in grounds:
+            read = rulers(ground.protocol)
+            for one in found[ground.protocol.id]:
+                matrix.add(rows(one, read))
     with whole_file(folder.path(ERRORS)) as lines:
         for failure in tally.failures:
             lines.write(msgspec.json.encode({"patient": failure.patient, "why": failure.why}) + b"\n")

@@ -85,6 +85,11 @@ class Value(Kind):
             raise ValueError("name a limit (at-least, more-than, at-most, less-than) or an answer")
         return self
 
+    @property
+    def limits(self) -> Limits:
+        """Its limits in the analyte's canonical unit, as they were bound."""
+        return self._limits
+
     def bind(self, binder: Binder, path: Path) -> None:
         self.window.bind(binder, (*path, "window"))
         names = binder.concept_set(self.concepts, (*path, "concepts"))

@@ -143,9 +143,12 @@ def one_verdict(outcomes: Sequence[Outcome], candidates: Sequence[Candidate]) ->
     """The verdict that all candidates give; else why it cannot be told."""
     first = outcomes[0]
     some_sure = any(c.sure for c in candidates)
-    if all(o.verdict is first.verdict for o in outcomes) and first.verdict is not UNKNOWN and some_sure:
-        return first.plus(when=tuple(w for o in outcomes for w in o.when)) if len(outcomes) > 1 else first
-    evidence = tuple(e for o in outcomes for e in o.evidence)
+    settled = first.verdict is not UNKNOWN and some_sure and all(o.verdict is first.verdict for o in outcomes)
+    if settled and len(outcomes) == 1:
+        return first
+    evidence = tuple(dict.fromkeys(e for o in outcomes for e in o.evidence))  # what agrees is evidence too
+    if settled:
+        return first.plus(evidence=evidence, when=tuple(w for o in outcomes for w in o.when))
     unread = next((o for o in outcomes if o.verdict is UNKNOWN), None)
     if unread is not None and (some_sure or len(outcomes) == 1 and candidates[0].sure):
         return unread.plus(evidence=evidence, when=tuple(w for o in outcomes for w in o.when))

@@ -16,8 +16,10 @@ from fhir_elig.criteria import derived
 from fhir_elig.criteria.base import Kind, Path
 from fhir_elig.criteria.change import Change
 from fhir_elig.criteria.limits import SIDES
+from fhir_elig.criteria.logic import AllOf
 from fhir_elig.criteria.node import Child, Node
 from fhir_elig.criteria.observation import Value
+from fhir_elig.criteria.readings import Readings
 from fhir_elig.outputs.matrix import measure
 from fhir_elig.protocol import Protocol
 from fhir_elig.quantity import Analyte
@@ -40,10 +42,38 @@ def _node(node: Node, concepts: Concepts) -> Tree:
     count = getattr(node.kind, "count", None)
     if isinstance(count, int):
         made["count"] = count
+    if node.attestable:
+        made["attestable"] = True
+    made |= _told(node.kind, concepts)
     if limits := list(_limits(node.kind, concepts)):
         made["limits"] = limits
     made["criteria"] = [_part(path, child, concepts) for path, child in node.inner()]
     return made
+
+
+def _told(kind: Kind, concepts: Concepts) -> Tree:
+    """What bears on a verdict beside the parts and the limits: what is read, and when."""
+    made: Tree = {}
+    if isinstance(kind, AllOf) and kind.together is not None:
+        made["together"] = kind.together
+    if isinstance(kind, Readings) and kind.decided is not None:
+        made["decided"] = kind.decided
+    if isinstance(kind, Value):
+        analyte = _analyte(kind, concepts) if kind.answer is None else None
+        made["analyte"] = analyte.name if analyte is not None else ""
+        made["pick"] = kind.pick.value
+        made["window"] = {"milestone": kind.window.milestone, "before": kind.window.before, "after": kind.window.after}
+    if read := _read(kind):
+        made["reads"] = list(dict.fromkeys(read))
+    return made
+
+
+def _read(kind: Kind) -> list[str]:
+    """The names of the concepts that a kind reads, in the order of the protocol."""
+    if isinstance(kind, Value) and kind.derive is not None:
+        return sorted(kind.derive.concepts)
+    series = kind.kinds if isinstance(kind, Change) else ()
+    return [*getattr(kind, "concepts", ()), *(name for one in series for name in one.concepts)]
 
 
 def _part(path: Path, child: Child, concepts: Concepts) -> Tree:

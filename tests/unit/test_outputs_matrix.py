@@ -7,7 +7,7 @@ import pytest
 from fhir_elig import places
 from fhir_elig.concepts import Concepts, load_concepts
 from fhir_elig.documents import load_document
-from fhir_elig.outputs.matrix import WHOLE, Measure, measure, rows
+from fhir_elig.outputs.matrix import WHOLE, Measure, Ruler, measure, rows, rulers
 from fhir_elig.outputs.protocol_tree import Tree, tree
 from fhir_elig.protocol import Protocol, build_protocol, load_protocol
 from fhir_elig.verdict import Assessment, CriterionResult, Evidence, Identified, Reason, Status, Verdict
@@ -28,20 +28,20 @@ def result(name: str, *evidence: Evidence, parts: tuple[CriterionResult, ...] = 
 
 
 def test_the_whole_comes_first_and_parents_before_their_parts() -> None:
-    made = list(rows(assessment(result("a", parts=(result("b"),)), result("c"))))
+    made = list(rows(assessment(result("a", parts=(result("b"),)), result("c")), {}))
     assert [row.criterion for row in made] == [WHOLE, "a", "b", "c"]
     assert (made[0].verdict, made[0].reason) == ("unknown", "candidate")
     assert (made[1].verdict, made[1].reason, made[1].value, made[1].limit, made[1].unit) == ("met", "in-range", None, "", None)
 
 
 def test_a_row_holds_the_value_in_the_unit_of_its_limit_and_where_it_came_from() -> None:
-    row = list(rows(assessment(result("hb", Evidence("Observation/weight", compared="70 kg"), EVIDENCE))))[1]
+    row = list(rows(assessment(result("hb", Evidence("Observation/weight", compared="70 kg"), EVIDENCE)), {}))[1]
     assert (row.value, row.value_low, row.value_high, row.unit, row.limit) == (102.0, 102.0, 102.0, "g/L", ">= 90 g/L")
     assert (row.reference, row.time) == ("Observation/o1", "2025-05-28")
 
 
 def test_evidence_without_a_limit_gives_its_reference_and_no_number() -> None:
-    row = list(rows(assessment(result("x", Evidence("Condition/c", compared="2 a", time="2024")))))[1]
+    row = list(rows(assessment(result("x", Evidence("Condition/c", compared="2 a", time="2024"))), {}))[1]
     assert (row.value, row.value_low, row.unit, row.reference, row.time) == (None, None, None, "Condition/c", "2024")
 
 
@@ -141,3 +141,60 @@ inclusion:
     assert two["count"] == 2
     assert [part.get("role") for part in two["criteria"]] == [None, None]
     assert two["criteria"][0]["limits"] == [{"sign": "<=", "value": 40.0, "unit": "kg/m2", "text": "40 kg/m2"}]
+
+
+@pytest.mark.parametrize(
+    ("received", "compared", "low", "high"),
+    [
+        ("10.2 g/dL", "102 g/L", 102.0, 102.0),
+        ("102.25 g/L", "102.25 g/L", 102.25, 102.25),  # five digits, read again: it is exact
+        ("", "102.25 g/L", 102.245, 102.255),  # five digits that may be rounded
+        ("10.3 g/dL", "102.2 g/L", 102.15, 102.25),  # what was sent is not what is shown
+        ("5.55 mmol/L", "89.42 g/L", 89.415, 89.425),
+        ("<5 g/L", "< 5 g/L", None, 5.0),  # not plausible: what is shown counts
+        ("<50 g/L", "< 50 g/L", 0.0, 50.0),
+        (">200 g/L", "> 200 g/L", 200.0, None),
+        ("", "80 to 90 g/L", 80.0, 90.0),
+    ],
+)
+def test_bounds_hold_what_was_compared(
+    shipped: Protocol, received: str, compared: str, low: float | None, high: float | None
+) -> None:
+    assert rulers(shipped)["hemoglobin"].bounds(received, compared) == pytest.approx((low, high), abs=1e-9, nan_ok=True)
+
+
+def test_a_value_that_no_double_is_has_the_doubles_around_it() -> None:
+    low, high = Ruler().bounds("", "0.1234567890123456789") or (0, 0)
+    assert low is not None
+    assert high is not None
+    assert low < 0.1234567890123456789 < high
+
+
+def test_results_that_had_to_agree_are_held_by_one_pair_of_bounds() -> None:
+    other = Evidence("Observation/o2", compared="95 to 99 g/L", limit=">= 90 g/L")
+    row = list(rows(assessment(result("hb", EVIDENCE, other)), {}))[1]
+    assert (row.value, row.value_low, row.value_high, row.reference) == (102.0, 95.0, 102.0, "Observation/o1")
+    unread = Evidence("Observation/o2", compared="not clear", limit=">= 90 g/L")
+    row = list(rows(assessment(result("hb", EVIDENCE, unread)), {}))[1]
+    assert (row.value, row.value_low, row.value_high) == (102.0, None, None)
+
+
+def test_a_nameless_criterion_has_no_row() -> None:
+    assert [row.criterion for row in rows(assessment(result("", parts=(result("b"),))), {})] == [WHOLE, "b"]
+
+
+def test_a_tree_tells_what_a_value_reads_and_what_was_decided(shipped: Protocol) -> None:
+    roots = tree(shipped)["inclusion"]
+    (hemoglobin,) = [one for root in roots for one in found(root, "hemoglobin")]
+    assert hemoglobin["reads"] == ["hemoglobin", "hemoglobin_molar"]
+    assert (hemoglobin["analyte"], hemoglobin["pick"]) == ("hemoglobin", "latest")
+    assert hemoglobin["window"] == {"milestone": "screening", "before": "28 d", "after": "0 d"}
+    (clearance,) = [one for root in roots for one in found(root, "creatinine-clearance")]
+    assert clearance["decided"] == "actual-weight"
+    assert "creatinine" in clearance["criteria"][0]["reads"]
+    (progressive,) = [one for root in roots for one in found(root, "progressive")]
+    assert progressive["criteria"][1]["together"] == "6 mo"
+    (subset,) = [one for root in roots for one in found(root, "diffuse-subset")]
+    assert subset["attestable"] is True
+    (fvc,) = [one for root in roots for one in found(root, "fvc-decline-10")]
+    assert fvc["criteria"][1]["reads"] == ["fvc_percent_predicted", "fvc"]

@@ -22,8 +22,8 @@ help: ## this list
 demo: $(VENV)/.runtime ## screen the bundled example patients and write the report
 	@$(BIN)/fhir-elig demo
 
-test: $(VENV)/.dev $(NODE_MODULES) ## the whole test suite
-	@$(BIN)/python -m pytest
+test: $(VENV)/.dev $(NODE_MODULES) ## the whole test suite, on all cores
+	@$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 check: $(VENV)/.dev ## format, lint, types, floors, docs current
 	@$(BIN)/ruff format --check .

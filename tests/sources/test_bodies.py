@@ -160,6 +160,7 @@ def test_a_gzip_body_is_read_also_in_several_members() -> None:
 @pytest.mark.parametrize(
     "body",
     [gzip.compress(GOOD.encode())[:-9], b"\x1f\x8b" + b"x" * 40, GOOD.encode(), gzip.compress(gzip.compress(GOOD.encode()))],
+    ids=["cut", "corrupt", "missing", "doubled"],
 )
 def test_corrupt_cut_missing_or_doubled_gzip_is_an_error_after_one_retry(body: bytes) -> None:
     error, requests_sent = failing([(200, {**FHIR, "Content-Encoding": "gzip"}, body)])

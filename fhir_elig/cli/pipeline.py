@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -178,10 +179,12 @@ def _placed(found: Iterable[Chart], where: str) -> Iterator[Chart]:
 
 def _from_files(options: Options, screening: Screening, tally: Tally) -> Iterable[Chart]:
     from fhir_elig.sources.files import read_files
+    from fhir_elig.sources.skip import Skip
 
     assert options.data is not None
-    complete = "all" if "all" in screening.complete else screening.complete
-    source = read_files(options.data, patient_ids=options.patients, complete=complete)  # type: ignore[arg-type]
+    complete: frozenset[str] | Literal["all"] = "all" if "all" in screening.complete else screening.complete
+    slim = Skip(screening.settings.matters) if screening.settings.matters is not None else None
+    source = read_files(options.data, patient_ids=options.patients, complete=complete, slim=slim)
     tally.findings += source.errors
     if source.errors:
         tally.codes.add(PARTIAL)

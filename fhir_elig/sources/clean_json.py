@@ -29,7 +29,7 @@ class Doubt(Exception):
     """It is not proved that the text is clean."""
 
 
-def _decimal(text: str) -> Decimal:
+def decimal(text: str) -> Decimal:
     """Plain digits only: a number with an exponent may grow when it is written again."""
     if len(text) > MAX_DIGITS or "e" in text or "E" in text:
         raise ValueError
@@ -37,7 +37,7 @@ def _decimal(text: str) -> Decimal:
 
 
 # None of them keeps anything of what it reads, so threads may share them.
-decode = msgspec.json.Decoder(float_hook=_decimal).decode
+decode = msgspec.json.Decoder(float_hook=decimal).decode
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
 

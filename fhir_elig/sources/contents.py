@@ -15,6 +15,7 @@ from fhir_elig.references import is_id, is_type, parse_reference, subject_of
 from fhir_elig.sources import Resource
 from fhir_elig.sources.refusals import codes_of
 from fhir_elig.sources.strict_json import Parsed, Refusal
+from fhir_elig.sources.usual_json import Slim
 
 # The types of which a reader exists; each of them but Patient must name its patient.
 READ_TYPES = frozenset(MEDICATION_TYPES) | {
@@ -59,12 +60,13 @@ class Contents:
     """One file's resources with their subjects, gathered piece by piece.
 
     `patients` are the ids that the file names, `held` those of whom it has the Patient; `counts` counts what was met by
-    type, read or refused; `shared` are resources that belong to no patient.
+    type, read or refused; `shared` are resources that belong to no patient. `slim` says what to keep of an Observation.
     """
 
-    def __init__(self, name: str, base: str | None = None) -> None:
+    def __init__(self, name: str, base: str | None = None, slim: Slim | None = None) -> None:
         self.name = name
         self.base = base
+        self.slim = slim
         self.resources: list[tuple[Resource, str]] = []
         self.shared: list[Resource] = []
         self.losses: list[Loss] = []

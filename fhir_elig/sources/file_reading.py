@@ -15,6 +15,7 @@ from fhir_elig.errors import DataError, Finding
 from fhir_elig.sources.contents import Contents, Loss, patient_of
 from fhir_elig.sources.file_walk import LINES, FoundFile
 from fhir_elig.sources.strict_json import LIMIT, Refusal, fragments, parse
+from fhir_elig.sources.usual_json import Slim
 
 MAX_LINE = 16 * 1024 * 1024  # bytes of one NDJSON line, decoded
 MAX_DOCUMENT = 256 * 1024 * 1024  # bytes of a JSON file; of one that was packed, at most strict_json.LIMIT
@@ -25,9 +26,10 @@ _PATIENT = re.compile(rb"\bPatient\\?/([A-Za-z0-9\-._]{1,64})")
 _SUBJECT = re.compile(rb'"(?:subject|patient|individual)"\s*:\s*\{[^{}]*?"reference"\s*:\s*"[^"]*?([A-Za-z0-9\-._]{1,64})"')
 
 
-def read_file(file: FoundFile, base: str | None = None) -> Contents:
-    """All that can be read of a file. Never raises: what cannot be read is in `losses`."""
-    contents = Contents(file.name, base)
+def read_file(file: FoundFile, base: str | None = None, slim: Slim | None = None) -> Contents:
+    """All that can be read of a file; `slim` says what to keep of an Observation. Never raises: what cannot be read is in
+    `losses`."""
+    contents = Contents(file.name, base, slim)
     try:
         with _opened(file) as stream:
             if file.path.name.lower().endswith(LINES):
@@ -41,9 +43,9 @@ def read_file(file: FoundFile, base: str | None = None) -> Contents:
     return contents
 
 
-def read_data(data: bytes, name: str, base: str | None = None) -> Contents:
+def read_data(data: bytes, name: str, base: str | None = None, slim: Slim | None = None) -> Contents:
     """All that can be read of a document, or of NDJSON, that is in memory. Never raises."""
-    contents = Contents(name, base)
+    contents = Contents(name, base, slim)
     _read_document(io.BytesIO(data), contents, MAX_DOCUMENT)
     return contents
 
@@ -79,7 +81,7 @@ def _read_document(stream: IO[bytes], contents: Contents, limit: int) -> None:
         return
     data = data.removeprefix(_BOM)
     try:
-        parsed = parse(data, limit=limit)
+        parsed = parse(data, limit=limit, slim=contents.slim)
     except DataError as error:
         if _starts_with_a_line(data):
             _read_lines(io.BytesIO(data), contents)
@@ -148,7 +150,7 @@ def _lines(stream: IO[bytes]) -> Iterator[tuple[int, bytes | None, bool]]:
 
 def _read_line(line: bytes, where: str, ended: bool, contents: Contents) -> None:
     try:
-        parsed = parse(line, limit=MAX_LINE)
+        parsed = parse(line, limit=MAX_LINE, slim=contents.slim)
     except DataError as error:
         _lose_line(line, where, ended, str(error), contents)
         return

@@ -24,6 +24,7 @@ from fhir_elig.sources.file_reading import read_data, read_file
 from fhir_elig.sources.file_walk import FoundFile, Walk, walk
 from fhir_elig.sources.manifest import Voucher, read_manifest
 from fhir_elig.sources.patient_links import Links, read_links
+from fhir_elig.sources.usual_json import Slim
 
 Progress = Callable[[int, int], None]
 
@@ -166,33 +167,28 @@ def read_files(
     patient_ids: Sequence[str] = (),
     complete: frozenset[str] | Literal["all"] = frozenset(),
     base: str | None = None,
+    slim: Slim | None = None,
     on_progress: Progress | None = None,
 ) -> FileSource:
     """Read a file or a folder (recursively) into charts, one per patient, grouped by the patients that the resources name.
 
     `patient_ids` (`p1` or `Patient/p1`) chooses patients; one id with a single Bundle raises the identity alarm on another
     patient's resource. `complete` names the types that the data hold completely. `base` is the server's base to which absolute
-    references lead. `on_progress(done, all)` is called after each file.
+    references lead. `slim` says what to keep of an Observation (`skip.Skip`). `on_progress(done, all)` is called after each file.
     Raises DataError: FE0214 if there is nothing at `path`, FE0301 if nothing of it could be read.
     """
     with _no_collection():
-        return _read(path, patient_ids, complete, base, on_progress)
-
-
-def _read(
-    path: Path, asked: Sequence[str], complete: frozenset[str] | Literal["all"], base: str | None, on_progress: Progress | None
-) -> FileSource:
-    found = walk(path)
-    files = _read_all(found.files, base, on_progress)
-    vouchers = _vouchers(files)
-    bases = sorted({voucher.base for voucher in vouchers if voucher.base})
-    if base is None and len(bases) == 1 and any(file.losses for file in files):
-        base = bases[0]  # absolute references of an export lead to the server that made it
-        files = _read_all(found.files, base, None)
+        found = walk(path)
+        files = _read_all(found.files, base, slim, on_progress)
         vouchers = _vouchers(files)
-    if not any(file.resources or file.shared for file in files):
-        raise _nothing(found, files)
-    return _source(files, found, asked, complete, base, vouchers)
+        bases = sorted({voucher.base for voucher in vouchers if voucher.base})
+        if base is None and len(bases) == 1 and any(file.losses for file in files):
+            base = bases[0]  # absolute references of an export lead to the server that made it
+            files = _read_all(found.files, base, slim, None)
+            vouchers = _vouchers(files)
+        if not any(file.resources or file.shared for file in files):
+            raise _nothing(found, files)
+        return _source(files, found, patient_ids, complete, base, vouchers)
 
 
 def read_bytes(
@@ -201,6 +197,7 @@ def read_bytes(
     patient_ids: Sequence[str] = (),
     complete: frozenset[str] | Literal["all"] = frozenset(),
     base: str | None = None,
+    slim: Slim | None = None,
     name: str = "data",
 ) -> FileSource:
     """Like `read_files`, for one JSON document (or NDJSON) that is in memory; `name` stands for the file in messages.
@@ -208,7 +205,7 @@ def read_bytes(
     Raises DataError (FE0301) if nothing of it could be read.
     """
     with _no_collection():
-        contents = read_data(data, name, base)
+        contents = read_data(data, name, base, slim)
         if not (contents.resources or contents.shared):
             raise _nothing(Walk(), [contents])
         return _source([contents], Walk(), patient_ids, complete, base, [])
@@ -246,10 +243,10 @@ def _no_collection() -> Iterator[None]:
             gc.enable()
 
 
-def _read_all(found: Sequence[FoundFile], base: str | None, on_progress: Progress | None) -> list[Contents]:
+def _read_all(found: Sequence[FoundFile], base: str | None, slim: Slim | None, on_progress: Progress | None) -> list[Contents]:
     files: list[Contents] = []
     for file in found:
-        files.append(read_file(file, base))
+        files.append(read_file(file, base, slim))
         if on_progress:
             on_progress(len(files), len(found))
     return files

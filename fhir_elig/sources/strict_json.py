@@ -19,6 +19,7 @@ import msgspec
 from fhir_elig.errors import DataError
 from fhir_elig.sources import clean_json, shared_json
 from fhir_elig.sources.refusals import Bad, Refusal, defects, entries, refusal
+from fhir_elig.sources.usual_json import Slim
 
 __all__ = ["LIMIT", "Parsed", "Refusal", "fragments", "loads", "parse"]
 
@@ -48,15 +49,17 @@ class Parsed(msgspec.Struct, frozen=True):
     refused: str = ""
 
 
-def parse(data: bytes, *, limit: int = LIMIT) -> Parsed:
+def parse(data: bytes, *, limit: int = LIMIT, slim: Slim | None = None) -> Parsed:
     """One JSON document of at most `limit` bytes; integers as int, all other numbers as Decimal.
+
+    `slim` may give the little that is kept of an Observation (see `skip`); defects are found in what is not kept too.
 
     Raises DataError (FE0301) for text that is cut, is no JSON or is too large; the message holds an offset, no content.
     """
     if len(data) > limit:
         raise DataError(f"larger than {limit} bytes")
     try:
-        return Parsed(shared_json.read(data))
+        return Parsed(shared_json.read(data, slim))
     except clean_json.Doubt:
         return _parse_strictly(data)
 

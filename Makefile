@@ -40,8 +40,9 @@ JOBS ?= 2
 prove: $(VENV)/.dev ## hold the package against the reference, on generated cases
 	@$(BIN)/python -m tests.reference.prove --cases $(CASES) --seed $(SEED) --jobs $(JOBS)
 
-bench: $(VENV)/.dev ## time one patient, write docs/benchmarks.md
+bench: $(VENV)/.dev ## measure one patient and a whole hospital, write docs/benchmarks.md
 	@$(BIN)/python -m benchmarks.one_patient --write
+	@$(BIN)/python -m benchmarks.ratios --write
 
 coverage: $(VENV)/.dev $(NODE_MODULES) ## branch coverage of the package
 	@$(BIN)/python -m pytest --quiet --cov --cov-report=term-missing:skip-covered

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Mapping
 from datetime import date, timedelta
 from typing import Any
 
@@ -100,21 +101,21 @@ _PROCEDURES = [
 ]
 
 
-def chart(seed: int) -> list[Resource]:
-    """The resources of one invented patient, the Patient last; `seed` decides everything."""
+def chart(seed: int, counts: Mapping[str, int] = COUNTS) -> list[Resource]:
+    """The resources of one invented patient, the Patient last; `seed` decides everything but how many of each type."""
     draw = random.Random(seed)  # noqa: S311  not for secrets
     makers = {
         "Observation": _observation, "Condition": _condition, "MedicationRequest": _request, "Encounter": _encounter,
         "Procedure": _procedure, "Patient": _patient,
     }  # fmt: skip
-    return [makers[kind](draw, _id(seed, kind, number), f"p{seed}") for kind, count in COUNTS.items() for number in range(count)]
+    return [makers[kind](draw, _id(seed, kind, number), f"p{seed}") for kind, count in counts.items() for number in range(count)]
 
 
 def bundle(seed: int, indent: int | None = None, sparse: bool = False) -> bytes:
     """The same chart as the bytes of a Bundle, compact as servers send it, or indented; `sparse` without what nobody needs."""
     entries = [
         {"fullUrl": f"https://ehr.example/fhir/{one['resourceType']}/{one['id']}", "resource": one, "search": {"mode": "match"}}
-        for one in (_sparse(chart(seed)) if sparse else chart(seed))
+        for one in (without_extras(chart(seed)) if sparse else chart(seed))
     ]
     whole = {"resourceType": "Bundle", "id": f"b{seed}", "type": "searchset", "total": len(entries), "entry": entries}
     return json.dumps(whole, indent=indent, separators=None if indent else (",", ":"), ensure_ascii=False).encode()
@@ -124,10 +125,12 @@ def bundle(seed: int, indent: int | None = None, sparse: bool = False) -> bytes:
 _EXTRAS = frozenset("display identifier encounter performer lastUpdated requester serviceProvider address".split())
 
 
-def _sparse(node: Any) -> Any:
+def without_extras(node: Any) -> Any:
     if isinstance(node, list):
-        return [_sparse(one) for one in node]
-    return {name: _sparse(value) for name, value in node.items() if name not in _EXTRAS} if isinstance(node, dict) else node
+        return [without_extras(one) for one in node]
+    return (
+        {name: without_extras(value) for name, value in node.items() if name not in _EXTRAS} if isinstance(node, dict) else node
+    )
 
 
 def _id(seed: int, kind: str, number: int) -> str:

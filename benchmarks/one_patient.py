@@ -10,17 +10,12 @@ from __future__ import annotations
 
 import argparse
 import gc
-import os
-import platform
 import random
 import sys
 import time
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
-from importlib.metadata import version
-from pathlib import Path
 
-from benchmarks import charts
+from benchmarks import charts, pages
 from fhir_elig import adapters, places
 from fhir_elig.assessment import assess
 from fhir_elig.cli.pipeline import known_codes
@@ -34,7 +29,6 @@ from fhir_elig.sources.skip import Skip
 from fhir_elig.times import parse_when
 from fhir_elig.verdict import Assessment
 
-PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 STAGES = ("parse", "adapters", "assess", "release", "total")
 WARM_UP = 5  # rounds that are not counted
 Clock = Callable[[], float]
@@ -111,32 +105,17 @@ def table(wall: Times, cpu: Times) -> str:
     return "\n".join(rows)
 
 
-def machine() -> str:
-    model = platform.processor() or platform.machine()
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        names = [line.partition(":")[2].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
-        model = names[0] if names else model
-    python = f"{platform.python_implementation()} {platform.python_version()}"
-    packages = ", ".join(f"{name} {version(name)}" for name in ("msgspec", "pydantic"))
-    return f"{model}, {os.cpu_count()} cores; {platform.system()}; {python}; {packages}"
-
-
-def page(tables: Sequence[tuple[str, str]], load: float, command: str, runs: int) -> str:
+def section(tables: Sequence[tuple[str, str]], load: float, command: str, runs: int) -> str:
     counts = ", ".join(f"{count} {kind}" for kind, count in charts.COUNTS.items())
-    day = datetime.now(UTC).date().isoformat()
-    parts = [PREAMBLE.format(machine=machine(), day=day, load=load, command=command, counts=counts, runs=runs).rstrip()]
+    told = {"machine": pages.machine("msgspec", "pydantic"), "day": pages.today(), "load": load, "command": command}
+    parts = [PREAMBLE.format(**told, counts=counts, runs=runs).rstrip()]
     for title, text in tables:
         parts.append(f"### {title}\n\n{text}")
     return "\n\n".join(parts) + "\n"
 
 
-PREAMBLE = """# Benchmarks
-
-How long the work takes. The figures are of one machine and one day; none of them is a promise, and no test depends on them.
-
-## One patient, from bytes to assessment
-
+TITLE = "One patient, from bytes to assessment"
+PREAMBLE = """\
 - Machine: {machine}. Measured on {day}; load average before the run: {load:.1f}.
 - Data: invented charts of 250 resources ({counts}), made by `benchmarks/charts.py` from a seed, as compact Bundles in memory.
   About four in ten Observations have a code that the mappings know.
@@ -163,7 +142,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--write", action="store_true", help="write docs/benchmarks.md")
     options = parser.parse_args(arguments)
-    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+    load = pages.load()
     bench = Bench()
     gc.collect()
     gc.freeze()  # what was loaded stays; the collector need not look at it for each patient
@@ -179,7 +158,7 @@ def main(arguments: Sequence[str]) -> None:
         command = (
             f"python -m benchmarks.one_patient --rounds {options.rounds} --charts {options.charts} --seed {options.seed} --write"
         )
-        PAGE.write_text(page(tables, load, command, options.rounds * options.charts), encoding="utf-8")
+        pages.write_section(TITLE, section(tables, load, command, options.rounds * options.charts))
 
 
 if __name__ == "__main__":

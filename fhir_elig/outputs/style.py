@@ -1,13 +1,21 @@
-"""The report's style sheet: quiet, legible at 200 %, black on white on paper. Contrasts are WCAG 2.2 AA or better."""
+"""The report's style sheet: quiet, legible at 200 %, light or dark as the reader's system is, black on white on paper.
+
+Contrasts are WCAG 2.2 AA or better in both schemes.
+"""
 
 from __future__ import annotations
 
 STYLE = """
 :root{--ink:#17202b;--soft:#4b5766;--line:#d9dee5;--faint:#f5f7f9;--link:#0b4f8a;
---met:#17603a;--not-met:#9c1c14;--unknown:#7a4a00;--na:#4b5766;--candidate:#0b4f8a;color-scheme:light}
+--met:#17603a;--not-met:#9c1c14;--unknown:#7a4a00;--na:#4b5766;--candidate:#0b4f8a;--paper:#fff;--rule:#8b96a3;
+color-scheme:light}
+@media screen and (prefers-color-scheme:dark){
+:root{--ink:#e6eaf0;--soft:#a9b4c2;--line:#39424e;--faint:#1d242d;--link:#8cc4ff;
+--met:#7fd6a4;--not-met:#ff9d94;--unknown:#f2c069;--na:#a9b4c2;--candidate:#8cc4ff;--paper:#12171d;--rule:#6b7785;
+color-scheme:dark}}
 *{box-sizing:border-box}
 html{scroll-padding-top:7rem;-webkit-text-size-adjust:100%}
-body{margin:0;background:#fff;color:var(--ink);
+body{margin:0;background:var(--paper);color:var(--ink);
 font:1rem/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"Liberation Sans",sans-serif;
 font-variant-numeric:tabular-nums;overflow-wrap:break-word}
 header.top,main,footer.page{max-width:68rem;margin:0 auto;padding:0 1.5rem}
@@ -17,10 +25,10 @@ h2{font-size:1.3rem;line-height:1.25;font-weight:650;letter-spacing:-.01em}
 h3{font-size:1.02rem;font-weight:650;margin:2.25rem 0 .75rem}
 a{color:var(--link);text-underline-offset:.15em}
 a:hover{text-decoration-thickness:2px}
-:focus-visible{outline:3px solid #0b4f8a;outline-offset:2px;border-radius:2px}
+:focus-visible{outline:3px solid var(--link);outline-offset:2px;border-radius:2px}
 code{font:.86em/1.4 ui-monospace,SFMono-Regular,Menlo,Consolas,"Liberation Mono",monospace}
 .hidden{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%);white-space:nowrap}
-.skip{position:absolute;left:1rem;top:-4rem;background:#fff;padding:.5rem 1rem;z-index:9}
+.skip{position:absolute;left:1rem;top:-4rem;background:var(--paper);padding:.5rem 1rem;z-index:9}
 .skip:focus{top:1rem}
 .eyebrow{font-size:.82rem;color:var(--soft);margin-bottom:.4rem}
 header.top{padding-top:3rem;padding-bottom:2rem}
@@ -43,7 +51,7 @@ dd{font-size:.95rem;overflow-wrap:anywhere}
 table{border-collapse:collapse;width:100%;font-size:.94rem}
 caption{text-align:left;font-weight:650;font-size:1.02rem;padding:0 0 .6rem}
 th,td{text-align:left;vertical-align:baseline;padding:.6rem 1.2rem .6rem 0;border-bottom:1px solid var(--line)}
-thead th{white-space:nowrap;font-size:.8rem;font-weight:500;color:var(--soft);border-bottom-color:#8b96a3;
+thead th{white-space:nowrap;font-size:.8rem;font-weight:500;color:var(--soft);border-bottom-color:var(--rule);
 padding-top:.3rem;padding-bottom:.3rem}
 tbody th{font-weight:600}
 .scroll tbody th{white-space:nowrap}
@@ -52,7 +60,7 @@ tbody th{font-weight:600}
 .number{text-align:right;padding-right:1.4rem}
 tbody tr:hover{background:var(--faint)}
 article{margin-top:4.5rem;padding-bottom:1rem}
-.bar{position:sticky;top:0;background:#fff;z-index:2;display:flex;flex-wrap:wrap;align-items:center;gap:.35rem 1.1rem;
+.bar{position:sticky;top:0;background:var(--paper);z-index:2;display:flex;flex-wrap:wrap;align-items:center;gap:.35rem 1.1rem;
 padding:.8rem 0 .7rem;border-bottom:2px solid var(--ink)}
 .bar .tally{display:flex;flex-wrap:wrap;gap:.2rem 1.1rem;list-style:none;padding:0;margin-left:auto}
 .bar .tally .verdict{font-weight:500;font-size:.88rem}

@@ -103,8 +103,8 @@ class Browser:
         done = subprocess.run([self.program, *given, *flags, file.as_uri()], capture_output=True, timeout=120, check=True)
         return done.stdout.decode()
 
-    def dom(self, page: str) -> str:
-        return self.run(page, "--dump-dom")
+    def dom(self, page: str, *flags: str) -> str:
+        return self.run(page, "--dump-dom", *flags)
 
 
 @pytest.fixture
@@ -194,17 +194,21 @@ def test_nothing_is_wider_than_the_window_down_to_a_zoom_of_four(browser: Browse
     assert int(found[1]) <= int(found[2]) <= width
 
 
-def test_an_automated_checker_finds_no_fault_of_accessibility(browser: Browser):
+@pytest.mark.parametrize(("scheme", "setting", "paper"), [("light", 1, "rgb(255, 255, 255)"), ("dark", 0, "rgb(18, 23, 29)")])
+def test_an_automated_checker_finds_no_fault_of_accessibility(browser: Browser, scheme: str, setting: int, paper: str):
     if not AXE.exists():
         pytest.skip("axe-core is not installed: npm ci in tests/validators")
     rules = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
     run = (
         f"axe.run({{runOnly:{json.dumps(rules)}}}).then(found=>{{document.body.textContent=JSON.stringify({{"
-        "wrong:found.violations.map(one=>[one.id,one.impact,one.nodes.map(node=>node.html)]),passes:found.passes.length})})"
+        "wrong:found.violations.map(one=>[one.id,one.impact,one.nodes.map(node=>node.html)]),passes:found.passes.length,"
+        "paper:getComputedStyle(document.body).backgroundColor})})"
     )
     page = without_policy(report())
     script = AXE.read_text(encoding="utf-8").replace("</script", "<\\/script")
-    shown = browser.dom(page.replace("</body>", f"<script>{script}</script><script>{run}</script></body>"))
+    page = page.replace("</body>", f"<script>{script}</script><script>{run}</script></body>")
+    shown = browser.dom(page, f"--blink-settings=preferredColorScheme={setting}")
     told = json.loads(html.unescape(shown[shown.index("<body>") + 6 : shown.rindex("</body>")]))
     assert told["wrong"] == []
     assert told["passes"] > 30
+    assert told["paper"] == paper, f"the page was not shown in the {scheme} scheme"

@@ -13,7 +13,7 @@ from fhir_elig.criteria.context import Context
 from fhir_elig.criteria.logic import AppliesIf, outcome_of, strict
 from fhir_elig.criteria.node import Child, Node
 from fhir_elig.criteria.readings import Readings
-from fhir_elig.verdict import ALIVE, MET, NOT_APPLICABLE, UNKNOWN, CriterionResult, Reason
+from fhir_elig.verdict import ALIVE, MET, NOT_APPLICABLE, NOT_MET, UNKNOWN, CriterionResult, Reason
 
 _SETTLED_BY_DATA = frozenset(
     {
@@ -31,23 +31,26 @@ def decisive(tops: Iterable[Node], context: Context, results: Sequence[Criterion
     ways = {ALIVE, *(name for top in tops for name in _ways(top, context, False))}
     ranked = [
         (_rank(result), depth, index, result)
-        for index, (result, depth) in enumerate(pair for top in results for pair in _deep(top, 1))
+        for index, (result, depth) in enumerate(_deep(results))
         if result.verdict is UNKNOWN and result.id in ways
     ]
     return [result for *_, result in sorted(ranked, key=lambda entry: entry[:3])]
 
 
-def _deep(result: CriterionResult, depth: int) -> Iterator[tuple[CriterionResult, int]]:
-    yield result, depth
-    for child in result.criteria:
-        yield from _deep(child, depth + 1)
+def _deep(results: Sequence[CriterionResult]) -> Iterator[tuple[CriterionResult, int]]:
+    """All results in the protocol's order, each with the number of steps from the top."""
+    waiting = [(result, 1) for result in reversed(results)]
+    while waiting:
+        result, depth = waiting.pop()
+        yield result, depth
+        waiting += [(child, depth + 1) for child in reversed(result.criteria)]
 
 
 def _ways(child: Child, context: Context, guarded: bool) -> list[str]:
     """The ids at the ends of the open ways through a node. Under an open guard nothing but `met` is known."""
     node = context.nodes[child] if isinstance(child, str) else child
-    verdict = outcome_of(child, context).verdict
-    if verdict in (MET, NOT_APPLICABLE) or (verdict is not UNKNOWN and not guarded):
+    verdict = node.outcome(context).verdict
+    if verdict is MET or verdict is NOT_APPLICABLE or (verdict is NOT_MET and not guarded):
         return []
     if isinstance(node.kind, AppliesIf):
         guarded = guarded or strict(outcome_of(node.kind.when, context)).verdict is not MET

@@ -22,13 +22,20 @@ def add(one: Interval, two: Interval) -> Interval:
 
 def multiply(one: Interval, two: Interval) -> Interval:
     """The product of two intervals of values that are not negative."""
-    low = _floor(one)[0] * _floor(two)[0]
-    closed_zero = any(end == 0 and not is_open for end, is_open in (_floor(one), _floor(two)))
-    low_open = (_floor(one)[1] or _floor(two)[1]) and not closed_zero
+    if _known(one) and _known(two) and one.low is not None and two.low is not None:
+        return point(one.low * two.low)
+    first, second = _floor(one), _floor(two)
+    closed_zero = any(end == 0 and not is_open for end, is_open in (first, second))
     if point(0) in (one, two):
         return point(0)
     high = None if one.high is None or two.high is None else one.high * two.high
-    return Interval(low, high, low_open, one.high_open or two.high_open)
+    low_open = (first[1] or second[1]) and not closed_zero
+    return Interval(first[0] * second[0], high, low_open, one.high_open or two.high_open)
+
+
+def _known(value: Interval) -> bool:
+    """Whether it is one value above 0: of two such the product and the quotient are points too."""
+    return value.is_point and value.low is not None and value.low.numerator > 0 and not (value.low_open or value.high_open)
 
 
 def _floor(value: Interval) -> tuple[Fraction, bool]:
@@ -41,6 +48,8 @@ def divide(one: Interval, two: Interval) -> Interval:
 
     Nothing is known of a quotient by zero: it may be any value that is not negative.
     """
+    if _known(one) and _known(two) and one.low is not None and two.low is not None:
+        return point(one.low / two.low)
     if two.high is not None and two.high <= 0:
         return Interval(Fraction(0), None)
     if one == point(0):
@@ -136,7 +145,8 @@ def score(weights: Mapping[str, int], groups: Iterable[Sequence[str]], present: 
     """
     yes, no = set(present), set(absent)
     grouped = [list(group) for group in groups]
-    alone = [[item] for item in weights if not any(item in group for group in grouped)]
+    together = {item for group in grouped for item in group}
+    alone = [[item] for item in weights if item not in together]
     low = high = 0
     for group in (*grouped, *alone):
         sure = [weights[item] for item in group if item in yes]

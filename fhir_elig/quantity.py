@@ -19,6 +19,13 @@ Number = Decimal | int
 
 MAX_DIGITS = 40
 MAX_EXPONENT = 30
+_ZERO = Fraction(0)
+
+
+def _order(one: Fraction, two: Fraction) -> int:
+    """Below 0, 0 or above 0 as the first is less than, equal to or more than the second; in whole numbers, which is quick."""
+    (above, below), (other_above, other_below) = one.as_integer_ratio(), two.as_integer_ratio()
+    return above * other_below - other_above * below
 
 
 class Interval(msgspec.Struct, frozen=True):
@@ -31,21 +38,25 @@ class Interval(msgspec.Struct, frozen=True):
 
     @property
     def is_point(self) -> bool:
-        return self.low is not None and self.low == self.high
+        return self.low is not None and (self.low is self.high or self.low == self.high)
 
     def __contains__(self, value: Fraction) -> bool:
-        above = self.low is None or (value > self.low if self.low_open else value >= self.low)
-        below = self.high is None or (value < self.high if self.high_open else value <= self.high)
-        return above and below
+        if self.low is not None:
+            above = _order(value, self.low)
+            if above < 0 or (above == 0 and self.low_open):
+                return False
+        if self.high is None:
+            return True
+        above = _order(value, self.high)
+        return above < 0 or (above == 0 and not self.high_open)
 
-    def scaled(self, factor: Fraction, offset: Fraction = Fraction(0)) -> Interval:
+    def scaled(self, factor: Fraction, offset: Fraction = _ZERO) -> Interval:
         """Multiplied by a positive factor and moved by an offset."""
-        return Interval(
-            None if self.low is None else self.low * factor + offset,
-            None if self.high is None else self.high * factor + offset,
-            self.low_open,
-            self.high_open,
-        )
+        if factor == 1 and offset == 0:
+            return self
+        low = None if self.low is None else self.low * factor + offset
+        high = low if self.high is self.low else None if self.high is None else self.high * factor + offset
+        return Interval(low, high, self.low_open, self.high_open)
 
     def hull(self, other: Interval) -> Interval:
         """The smallest interval that holds both."""
@@ -70,7 +81,7 @@ def _upper(one: End, two: End) -> End:
 
 
 def point(value: Fraction | int) -> Interval:
-    exact = Fraction(value)
+    exact = value if isinstance(value, Fraction) else Fraction(value)
     return Interval(exact, exact)
 
 
@@ -83,7 +94,7 @@ def fraction(number: Number) -> Fraction | None:
     _, digits, exponent = number.as_tuple()
     if not isinstance(exponent, int) or len(digits) > MAX_DIGITS or not -MAX_EXPONENT - MAX_DIGITS <= exponent <= MAX_EXPONENT:
         return None
-    return Fraction(number)
+    return Fraction(*number.as_integer_ratio())
 
 
 _NUMBER = re.compile(r"[+-]?[0-9]{1,40}(?:\.[0-9]{1,40})?(?:[eE][+-]?[0-9]{1,3})?")
@@ -108,32 +119,29 @@ def compare(value: Interval, limit: Interval) -> Verdict:
 
 
 def _inside(value: Interval, limit: Interval) -> bool:
-    if limit.low is not None and (
-        value.low is None or value.low < limit.low or (value.low == limit.low and limit.low_open and not value.low_open)
-    ):
+    if limit.low is not None:
+        if value.low is None:
+            return False
+        order = _order(value.low, limit.low)
+        if order < 0 or (order == 0 and limit.low_open and not value.low_open):
+            return False
+    if limit.high is None:
+        return True
+    if value.high is None:
         return False
-    return not (
-        limit.high is not None
-        and (
-            value.high is None
-            or value.high > limit.high
-            or (value.high == limit.high and limit.high_open and not value.high_open)
-        )
-    )
+    order = _order(value.high, limit.high)
+    return order < 0 or (order == 0 and (value.high_open or not limit.high_open))
 
 
 def _apart(value: Interval, limit: Interval) -> bool:
-    if (
-        limit.low is not None
-        and value.high is not None
-        and (value.high < limit.low or (value.high == limit.low and (value.high_open or limit.low_open)))
-    ):
-        return True
-    return (
-        limit.high is not None
-        and value.low is not None
-        and (value.low > limit.high or (value.low == limit.high and (value.low_open or limit.high_open)))
-    )
+    if limit.low is not None and value.high is not None:
+        order = _order(value.high, limit.low)
+        if order < 0 or (order == 0 and (value.high_open or limit.low_open)):
+            return True
+    if limit.high is None or value.low is None:
+        return False
+    order = _order(value.low, limit.high)
+    return order > 0 or (order == 0 and (value.low_open or limit.high_open))
 
 
 class Quantity(msgspec.Struct, frozen=True, gc=False):
@@ -168,8 +176,12 @@ class Scale(msgspec.Struct, frozen=True):
     factor: Fraction
     offset: Fraction = Fraction(0)
 
+    def of(self, value: Fraction) -> Fraction:
+        scaled = value if self.factor == 1 else value * self.factor
+        return scaled + self.offset if self.offset else scaled
 
-class Analyte(msgspec.Struct, frozen=True, kw_only=True):
+
+class Analyte(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """What is measured: its canonical unit, the values that are plausible, the upper limits that are believed.
 
     `aliases` maps a unit's normal form (see `normal_form`) to its scale; `folded` is the same with case folded, for

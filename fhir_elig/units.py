@@ -7,6 +7,7 @@ answer is an interval, or the reason why there is none. `load_analytes` reads th
 
 from __future__ import annotations
 
+from decimal import Decimal
 from enum import Enum
 from fractions import Fraction
 from functools import lru_cache
@@ -17,7 +18,7 @@ from fhir_elig.unit_tables import MAX_LENGTH, load_analytes, normal_form
 from fhir_elig.unit_text import display, read_text
 from fhir_elig.verdict import Reason
 
-__all__ = ["display", "load_analytes", "normal_form", "parse_amount", "read_quantity", "read_text", "unit_of"]
+__all__ = ["amount_of", "display", "load_analytes", "normal_form", "parse_amount", "read_quantity", "read_text", "unit_of"]
 
 UCUM_SYSTEMS = frozenset(
     {
@@ -28,6 +29,9 @@ UCUM_SYSTEMS = frozenset(
         "urn:oid:2.16.840.1.113883.6.8",
     }
 )
+
+
+_WORTH_REMEMBERING = 256  # characters of a quantity
 
 
 class Miss(Enum):
@@ -41,6 +45,14 @@ def read_quantity(quantity: Quantity | Range, analyte: Analyte) -> Reading:
     """The value in the analyte's canonical unit as an interval, or the reason why it cannot be read; never raises."""
     if isinstance(quantity, Range):
         return _read_range(quantity, analyte)
+    value = quantity.value
+    usual = value.is_finite() if isinstance(value, Decimal) else value is not None and value.bit_length() < 64
+    digits = str(value) if usual else ""  # tells `7.50` from `7.5`: a number of too many digits is not read
+    length = len(digits) + len(quantity.comparator) + len(quantity.unit) + len(quantity.code) + len(quantity.system)
+    return (_remembered if usual and length <= _WORTH_REMEMBERING else _read)(quantity, digits, analyte)
+
+
+def _read(quantity: Quantity, digits: str, analyte: Analyte) -> Reading:
     value = None if quantity.value is None else fraction(quantity.value)
     if value is None:
         return Reading(reason=Reason.NOT_NUMERIC)
@@ -51,6 +63,16 @@ def read_quantity(quantity: Quantity | Range, analyte: Analyte) -> Reading:
     if isinstance(scale, Reason):
         return Reading(reason=scale)
     return _checked(sent.scaled(scale.factor, scale.offset), scale, analyte)
+
+
+_remembered = lru_cache(maxsize=16_384)(_read)
+
+
+def amount_of(quantity: Quantity, analyte: Analyte) -> Fraction | None:
+    """The number alone in the analyte's canonical unit, plausible or not; None where it cannot be read."""
+    value = None if quantity.value is None else fraction(quantity.value)
+    scale = unit_of(quantity, analyte)
+    return None if value is None or isinstance(scale, Reason) else scale.of(value)
 
 
 def unit_of(quantity: Quantity, analyte: Analyte) -> Scale | Reason:
@@ -164,7 +186,7 @@ def _end(side: Quantity, analyte: Analyte) -> Reading:
     scale = unit_of(side, analyte)
     if isinstance(scale, Reason):
         return Reading(reason=scale)
-    return Reading(interval=point(value * scale.factor + scale.offset), scale=scale)
+    return Reading(interval=point(scale.of(value)), scale=scale)
 
 
 def _checked(interval: Interval, scale: Scale | None, analyte: Analyte) -> Reading:
@@ -198,4 +220,4 @@ def parse_amount(text: str, analyte: Analyte) -> Fraction | Reason:
     scale = unit_of(Quantity(sent.value, unit="1") if unity else sent, analyte)
     if isinstance(scale, Reason):
         return scale
-    return Fraction(sent.value) * scale.factor + scale.offset
+    return scale.of(Fraction(sent.value))

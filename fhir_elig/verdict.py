@@ -123,9 +123,12 @@ class CriterionResult(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=T
     criteria: tuple[CriterionResult, ...] = ()
 
     def walk(self) -> Iterator[CriterionResult]:
-        yield self
-        for child in self.criteria:
-            yield from child.walk()
+        """Itself and all inside it, in the protocol's order."""
+        waiting = [self]
+        while waiting:
+            one = waiting.pop()
+            yield one
+            waiting += one.criteria[::-1]
 
     def leaves(self) -> Iterator[CriterionResult]:
         return (result for result in self.walk() if not result.criteria)
@@ -209,7 +212,10 @@ def all_of(verdicts: Sequence[Verdict]) -> Verdict:
 
 def any_of(verdicts: Sequence[Verdict]) -> Verdict:
     """`met` if any is; else `unknown` if any is; else `not-met`; members that do not apply are left out."""
-    return negate(all_of([negate(verdict) for verdict in verdicts]))
+    applying = [verdict for verdict in verdicts if verdict is not NOT_APPLICABLE]
+    if not applying:
+        return NOT_APPLICABLE
+    return MET if MET in applying else UNKNOWN if UNKNOWN in applying else NOT_MET
 
 
 def at_least(count: int, verdicts: Sequence[Verdict]) -> Verdict:
@@ -223,7 +229,7 @@ def at_least(count: int, verdicts: Sequence[Verdict]) -> Verdict:
 
 def negate(verdict: Verdict) -> Verdict:
     """Swaps `met` and `not-met`; keeps the other two."""
-    return {MET: NOT_MET, NOT_MET: MET}.get(verdict, verdict)
+    return NOT_MET if verdict is MET else MET if verdict is NOT_MET else verdict
 
 
 def agree(verdicts: Sequence[Verdict]) -> Verdict | None:

@@ -59,18 +59,13 @@ class Bounds(msgspec.Struct, frozen=True, gc=False):
 
         Each as first and last day; where no day lies surely in it the first pair is empty: its last day is before its first.
         """
-        low_early, low_late = _day(self.low_early, self.exact_low, zone), self.low_late
-        high_early, high_late = self.high_early, _day(self.high_late, self.exact_high, zone)
-        if low_late is not None and self.exact_low:
-            low_late = day_of(low_late - 1, zone) + 1
-        if high_early is not None and self.exact_high:
-            high_early = day_of(high_early + 1, zone) - 1
+        low_early, low_late, high_early, high_late = self.low_early, self.low_late, self.high_early, self.high_late
+        if self.exact_low and low_early is not None and low_late is not None:
+            low_early, low_late = day_of(low_early, zone), day_of(low_late - 1, zone) + 1
+        if self.exact_high and high_early is not None and high_late is not None:
+            high_early, high_late = day_of(high_early + 1, zone) - 1, day_of(high_late, zone)
         sure = FIRST_DAY if low_late is None else low_late, LAST_DAY if high_early is None else high_early
         return sure, (FIRST_DAY if low_early is None else low_early, LAST_DAY if high_late is None else high_late)
-
-
-def _day(end: int | None, exact: bool, zone: str) -> int | None:
-    return day_of(end, zone) if exact and end is not None else end
 
 
 def window_bounds(milestone: When, before: Span | None, after: Span | None) -> Bounds:

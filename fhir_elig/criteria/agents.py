@@ -93,7 +93,7 @@ class Agent(Model):
         ceiling = None if text is None else parse_number(text.removesuffix("mg/d").strip())
         return None if ceiling is None else DayDose(Interval(high=ceiling), as_prednisone=True)
 
-    @property
+    @cached_property
     def wanted(self) -> frozenset[str]:
         """The classes of routes that count; empty where all do."""
         return frozenset(self.routes) or (SYSTEMIC_ROUTES if self.systemic else frozenset())

@@ -28,10 +28,12 @@ class Attestation(Kind):
     hints: tuple[str, ...] = Field((), description="Concepts of conditions that are shown beside the question")
 
     _criterion: str = PrivateAttr(default="")
+    _settled: SettledBy = PrivateAttr(default=SettledBy())
+    _wanted: frozenset[str] = PrivateAttr(default=frozenset())
 
     def bind(self, binder: Binder, path: Path) -> None:
-        self.keep(_criterion=binder.owner)
-        binder.concept_set(self.hints, (*path, "hints"))
+        settled = SettledBy(resource="QuestionnaireResponse", question=self.question)
+        self.keep(_criterion=binder.owner, _settled=settled, _wanted=binder.concept_set(self.hints, (*path, "hints")))
         for index, name in enumerate(self.accepts):
             if name != "Consent":
                 binder.finding((*path, "accepts", index), "FE0203", f"{name} answers no question", "use Consent")
@@ -45,18 +47,14 @@ class Attestation(Kind):
 
     def evaluate(self, context: Context) -> Outcome:
         answer = answered(self._criterion, context, accepts_consent="Consent" in self.accepts, expires=self.expires)
-        settled = SettledBy(resource="QuestionnaireResponse", question=self.question)
         if answer is None or answer.verdict is UNKNOWN:
-            return (answer or unknown(Reason.NEEDS_PERSON)).plus(settled_by=settled, notes=self._hints(context))
+            return (answer or unknown(Reason.NEEDS_PERSON)).plus(settled_by=self._settled, notes=self._hints(context))
         return answer
 
     def _hints(self, context: Context) -> tuple[str, ...]:
-        wanted = frozenset(self.hints)
-        found = [
-            p.reference
-            for p in context.record.problems
-            if wanted and any(context.concepts.names_of(c)[0] & wanted for c in p.codes)
-        ]
+        wanted, held_by = self._wanted, context.concepts.held_by
+        problems = context.record.problems if wanted else ()
+        found = [problem.reference for problem in problems if not wanted.isdisjoint(held_by(problem.codes))]
         return (f"see {', '.join(found)}",) if found else ()
 
 
@@ -65,6 +63,8 @@ def answered(criterion: str, context: Context, *, accepts_consent: bool, expires
 
     The newest answer counts alone: where it has expired, or cannot be read, no older one takes its place.
     """
+    if not context.facts.answers and not context.facts.any_missing:
+        return None
     sound, aside = _sound(criterion, context, accepts_consent)
     over = [answer for answer in sound if _expired(answer, context, expires)]
     standing = [answer for answer in sound if answer not in over]

@@ -19,14 +19,14 @@ from fhir_elig.concepts import Concepts
 from fhir_elig.criteria.base import Binder, Kind, Model, Name, Path, SpanText, Text, Window, near
 from fhir_elig.criteria.context import Context, Frame
 from fhir_elig.criteria.limits import show
-from fhir_elig.criteria.outcome import Outcome, unknown
+from fhir_elig.criteria.outcome import Outcome, reason_of, unknown
 from fhir_elig.criteria.picks import may_be_earliest, may_be_latest, one_verdict
 from fhir_elig.criteria.select import Candidate, Found, evidence_of, gather, interpret, mark_leaving, superseded
 from fhir_elig.quantity import Analyte, Interval, Quantity, compare, parse_number
 from fhir_elig.record import Counts, Need, Result
 from fhir_elig.times import When
-from fhir_elig.verdict import MET, NOT_MET, UNKNOWN, Evidence, Reason, SettledBy
-from fhir_elig.windows import Place
+from fhir_elig.verdict import NOT_MET, UNKNOWN, Evidence, Reason, SettledBy
+from fhir_elig.windows import BEFORE, INSIDE, PARTLY, Place
 
 
 class Series(Model):
@@ -124,10 +124,10 @@ class Change(Kind):
 
     def _by_kind(self, frame: Frame, context: Context) -> Outcome:
         series = self._series(frame, context)
-        tried = [self._pair(found, analyte, context) for found, analyte in zip(series, self._analytes, strict=True)]
-        paired = next((outcome for outcome in tried if outcome is not None), None)
-        if paired is not None:
-            return paired
+        for found, analyte in zip(series, self._analytes, strict=True):
+            paired = self._pair(found, analyte, context)
+            if paired is not None:
+                return paired
         aside = tuple(dict.fromkeys(s for found in series for s in found.aside))
         seen = [c for found in series for c in found.candidates]
         evidence = tuple(e for c in seen for e in c.evidence)
@@ -166,11 +166,11 @@ class Change(Kind):
         found = gather(series.concepts, frame, context, make)
         for result in self._stated(context) if analyte is self._analytes[0] else ():
             place = context.position(result.time, frame)
-            if place in (Place.INSIDE, Place.PARTLY):
+            if place in (INSIDE, PARTLY):
                 candidate = make(result)
-                candidate.sure = place is Place.INSIDE
+                candidate.sure = place is INSIDE
                 found.candidates.append(candidate)
-            elif place is Place.BEFORE:
+            elif place is BEFORE:
                 found.too_old.append(result)
         mark_leaving((*found.candidates, *found.not_final), frame, context)
         return found
@@ -202,42 +202,46 @@ class Change(Kind):
         latest = may_be_latest(found.candidates)
         if not latest:
             return None
-        earlier = self._earlier(found, analyte, context)
-        outcomes = [self._against(new, earlier, analyte, context) for new in latest]
+        outcomes = [self._against(new, found, analyte, context) for new in latest]
         if any(outcome is None for outcome in outcomes):
             return None
         outcome = one_verdict([o for o in outcomes if o is not None], latest)
         return outcome.plus(set_aside=superseded(found, latest) if outcome.verdict is UNKNOWN else tuple(found.aside))
 
-    def _earlier(self, found: Found, analyte: Analyte, context: Context) -> list[Candidate]:
-        """All values that may serve as a baseline: those in the window, and older ones."""
-        return [*found.candidates, *(self._candidate(result, analyte, context) for result in found.too_old)]
-
-    def _against(self, new: Candidate, earlier: list[Candidate], analyte: Analyte, context: Context) -> Outcome | None:
+    def _against(self, new: Candidate, found: Found, analyte: Analyte, context: Context) -> Outcome | None:
         span = times.parse_span(self.baseline)
         if new.time is None or span is None:
             return unknown(Reason.IMPRECISE_DATE, evidence=new.evidence)
-        baselines = [
-            c
-            for c in earlier
-            if c.result is not new.result and (c.reading.interval or c.reading.reason is not Reason.UNIT_UNKNOWN)
-        ]
-        usable = [(c, _lies(c.time, new.time, span)) for c in baselines]
-        near_enough = [msgspec.structs.replace(c, sure=place is Place.INSIDE) for c, place in usable if place is not Place.BEFORE]
-        if not near_enough:
+        since = span.shift(new.time.first, -1), span.shift(new.time.last, -1)
+        values: tuple[Candidate | Result, ...] = (*found.candidates, *found.too_old)
+        placed = [(one, _lies(one.time, new.time, since)) for one in values]
+        baselines = self._baselines([pair for pair in placed if pair[1] is not BEFORE], new, analyte, context)
+        if not baselines:
             return None
-        outcomes = {id(c): self._compare(c, new, analyte, context) for c in near_enough}
-        oldest = may_be_earliest(near_enough)
-        outcome = one_verdict([outcomes[id(c)] for c in oldest], oldest)
+        oldest = may_be_earliest(baselines)
+        outcome = one_verdict([self._compare(old, new, analyte, context) for old in oldest], oldest)
         if outcome.verdict is not NOT_MET:
             return outcome
-        better = next((o for o in outcomes.values() if o.verdict is not NOT_MET), None)
+        compared = (self._compare(old, new, analyte, context) for old in baselines)
+        better = next((other for other in compared if other.verdict is not NOT_MET), None)
         if better is None:
             return outcome
         if better.verdict is UNKNOWN:
             return better
         notes = ("from the oldest value no such change, from a later one there is",)
         return unknown(Reason.AMBIGUOUS_PROTOCOL, evidence=(*outcome.evidence, *better.evidence), notes=notes)
+
+    def _baselines(
+        self, placed: list[tuple[Candidate | Result, Place]], new: Candidate, analyte: Analyte, context: Context
+    ) -> list[Candidate]:
+        """All values that may serve as a baseline: those in the window, and older ones, which are read only here."""
+        found = []
+        for one, place in placed:
+            old = one if isinstance(one, Candidate) else self._candidate(one, analyte, context)
+            readable = old.reading.interval is not None or old.reading.reason is not Reason.UNIT_UNKNOWN
+            if readable and old.result is not new.result:
+                found.append(msgspec.structs.replace(old, sure=place is INSIDE))
+        return found
 
     def _compare(self, old: Candidate, new: Candidate, analyte: Analyte, context: Context) -> Outcome:
         when = tuple(c.time for c in (old, new) if c.time is not None)
@@ -252,8 +256,8 @@ class Change(Kind):
             old.reading.interval, new.reading.interval, relative=self.relative, decrease=self.direction == "decrease"
         )
         verdict = compare(change, self._limit)
-        reason = {MET: Reason.IN_RANGE, NOT_MET: Reason.OUT_OF_RANGE}.get(verdict, Reason.COMPARATOR)
-        return Outcome(verdict=verdict, reason=reason, evidence=self._evidence(old, new, change, analyte, context), when=when)
+        evidence = self._evidence(old, new, change, analyte, context)
+        return Outcome(verdict=verdict, reason=reason_of(verdict, Reason.COMPARATOR), evidence=evidence, when=when)
 
     def _evidence(
         self, old: Candidate, new: Candidate, change: Interval, analyte: Analyte, context: Context
@@ -272,11 +276,14 @@ class Change(Kind):
         return first, last
 
 
-def _lies(when: When | None, new: When, span: times.Span) -> Place:
-    """Where a value lies in the span before the latest one; what may be later is no baseline for sure."""
+def _lies(when: When | None, new: When, since: tuple[int, int]) -> Place:
+    """Where a value lies in the span before the latest one; what may be later is no baseline for sure.
+
+    `since` holds the days on which that span begins, as far back as it may be, and surely.
+    """
     if when is None:
-        return Place.PARTLY
-    if when.start >= new.end or when == new or when.last < span.shift(new.first, -1):
-        return Place.BEFORE  # later than the latest, of its very instant, or too far back: no baseline
-    sure = when.before(new) and when.first >= span.shift(new.last, -1)
-    return Place.INSIDE if sure else Place.PARTLY
+        return PARTLY
+    perhaps, surely = since
+    if when.start >= new.end or when.last < perhaps or when == new:
+        return BEFORE  # later than the latest, of its very instant, or too far back: no baseline
+    return INSIDE if when.before(new) and when.first >= surely else PARTLY

@@ -63,17 +63,16 @@ def course_of(medication: Medication, agent: Agent, weakest: Strength, reach: Re
         return course
     today = context.as_of.last
     certain, possible = _covered(medication, agent, today, context)
-    doubts = tuple(_doubts(medication, agent, context))
+    whole = union((*certain, *possible))
+    doubts = list(_doubts(medication, agent, context))
     course.notes = tuple(doubt for doubt in doubts if doubt)
-    if doubts:
-        certain, possible = [], union((*certain, *possible))
-    course.wide = clip(union((*certain, *possible)), FIRST_DAY, _last_told(medication, today))
+    course.wide = clip(whole, FIRST_DAY, _last_told(medication, today))
     if medication.counts is Counts.SHOWN:
         course.why = f"status {medication.status or medication.counts.value}"
     elif _STRENGTHS.index(medication.strength) < _STRENGTHS.index(weakest):
         course.why = f"only {medication.strength.value}"
     course.weak = bool(course.why)
-    _into_window(course, [] if course.weak else certain, course.wide if course.weak else possible, reach, context)
+    _into_window(course, [] if course.weak or doubts else certain, course.wide if course.weak else whole, reach, context)
     return course
 
 
@@ -83,7 +82,7 @@ def _into_window(course: Course, certain: Days, possible: Days, reach: Reach, co
     (low_late, high_early), (low_early, high_late) = reach.days(course.medication, context)
     course.goes_on = (reach.frame.floating or today < high_early) and any(last > today for _, last in certain)
     course.certain = clip(certain, low_late, min(high_early, today))
-    course.possible = clip(union((*certain, *possible)), low_early, min(high_late, today))
+    course.possible = clip(possible, low_early, min(high_late, today))
     if not course.possible and not course.weak:
         course.why = "no day of it lies in the window"
 

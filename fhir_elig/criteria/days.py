@@ -13,8 +13,11 @@ Days = list[Stretch]  # closed intervals of calendar days, sorted and apart
 
 def union(spans: Iterable[Stretch]) -> Days:
     """Closed day intervals, joined where they touch or overlap."""
+    ordered = sorted(spans)
+    if len(ordered) < 2:
+        return ordered
     joined: Days = []
-    for first, last in sorted(spans):
+    for first, last in ordered:
         if joined and first <= joined[-1][1] + 1:
             joined[-1] = (joined[-1][0], max(joined[-1][1], last))
         else:
@@ -24,7 +27,7 @@ def union(spans: Iterable[Stretch]) -> Days:
 
 def subtract(days: Days, other: Days) -> Days:
     """The days of the first that are not in the second."""
-    left = list(days)
+    left = days
     for first, last in other:
         left = [
             piece
@@ -87,7 +90,8 @@ def span_days(span: Span) -> tuple[int, int]:
 
 def clip(days: Days, low: int, high: int) -> Days:
     """The days from `low` to `high`."""
-    return [(max(a, low), min(b, high)) for a, b in days if max(a, low) <= min(b, high)]
+    kept = ((first if first > low else low, last if last < high else high) for first, last in days)
+    return [stretch for stretch in kept if stretch[0] <= stretch[1]]
 
 
 class Enough(IntEnum):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from fractions import Fraction
-from functools import lru_cache
+from functools import lru_cache, reduce
 
 from fhir_elig import derive
 from fhir_elig.criteria.agents import DayDose
@@ -18,9 +18,10 @@ from fhir_elig.criteria.courses import Course
 from fhir_elig.criteria.days import Days, common, subtract, union
 from fhir_elig.criteria.select import hull, interpret
 from fhir_elig.quantity import Interval, compare, fraction, parse_number, point
-from fhir_elig.record import Counts, Dose, Medication, Strength
+from fhir_elig.record import Counts, Dose, Medication
 from fhir_elig.verdict import MET, NOT_MET
 
+_ZERO = Fraction(0)
 _MILLIGRAMS = {
     "mg": Fraction(1),
     "milligram": Fraction(1),
@@ -28,6 +29,8 @@ _MILLIGRAMS = {
     "ug": Fraction(1, 1000),
     "mcg": Fraction(1, 1000),
 }
+
+Drug = tuple[str, ...]
 
 # What an order calls one tablet or capsule: UCUM annotations, HL7 orderable drug forms, plain words; all in lower case.
 _TABLETS = frozenset(
@@ -44,12 +47,13 @@ def within_dose(courses: list[Course], limit: DayDose, frame: Frame, context: Co
         course.dose = daily_dose(course.medication, limit.as_prednisone, context)
         if course.dose is None:
             course.notes = (*course.notes, "daily dose not recorded")
-    weight = _weight(frame, context) if limit.per_kg else point(1)
+    drugs = [(_drug(course.medication, context), course) for course in adding]
+    weight = _weight(frame, context) if limit.per_kg else None
     sure: Days = []
     perhaps: Days = []
     for first, last in _stretches(adding):
-        dose = _dose_of_a_day([c for c in adding if _covers(c.wide, first)], first, context)
-        verdict = compare(_each_kilogram(dose, weight), limit.interval)
+        dose = _dose_of_a_day([pair for pair in drugs if _covers(pair[1].wide, first)], first)
+        verdict = compare(_each_kilogram(dose, weight) if limit.per_kg else dose, limit.interval)
         if verdict is not NOT_MET:
             perhaps.append((first, last))
         if verdict is MET:
@@ -68,8 +72,8 @@ def within_dose(courses: list[Course], limit: DayDose, frame: Frame, context: Co
 def _each_kilogram(dose: Interval, weight: Interval | None) -> Interval:
     """The dose for each kilogram of a weight; of a weight that nobody knows it may be any."""
     if weight is None or not weight.low or not weight.high:
-        return Interval(Fraction(0))
-    return Interval((dose.low or Fraction(0)) / weight.high, None if dose.high is None else dose.high / weight.low)
+        return Interval(_ZERO)
+    return Interval((dose.low or _ZERO) / weight.high, None if dose.high is None else dose.high / weight.low)
 
 
 def _weight(frame: Frame, context: Context) -> Interval | None:
@@ -98,34 +102,27 @@ def _covers(days: Days, day: int) -> bool:
     return any(first <= day <= last for first, last in days)
 
 
-def _dose_of_a_day(active: list[Course], day: int, context: Context) -> Interval:
-    """The least and the most that these records let a day's dose be."""
-    drugs: dict[tuple[str, ...], dict[Strength, list[Course]]] = {}
-    for course in active:
-        drugs.setdefault(_drug(course.medication, context), {}).setdefault(course.medication.strength, []).append(course)
+def _dose_of_a_day(active: list[tuple[Drug, Course]], day: int) -> Interval:
+    """The least and the most that these records, each with its drug, let a day's dose be."""
+    drugs: dict[Drug, dict[str, list[Course]]] = {}
+    for drug, course in active:
+        drugs.setdefault(drug, {}).setdefault(course.medication.strength.value, []).append(course)
     totals = [_dose_of_a_drug(list(kinds.values()), day) for kinds in drugs.values()]
-    highs = [total.high for total in totals]
-    low = sum((total.low or Fraction(0) for total in totals), Fraction(0))
-    return Interval(low, None if None in highs else sum((high or Fraction(0) for high in highs), Fraction(0)))
+    return totals[0] if len(totals) == 1 else reduce(derive.add, totals, point(0))
 
 
 def _dose_of_a_drug(kinds: list[list[Course]], day: int) -> Interval:
     """Over its kinds of record, which tell of the same tablets: what one of them cannot tell another may."""
     known = [kind for kind in kinds if all(course.dose is not None for course in kind)]
     if not known:
-        return Interval(Fraction(0))
-    sums = [_sum([course.dose for course in kind if course.dose is not None]) for kind in known]
+        return Interval(_ZERO)
+    sums = [reduce(derive.add, [course.dose for course in kind if course.dose is not None]) for kind in known]
     if not any(_covers(course.certain, day) for kind in kinds for course in kind):
         sums.append(point(0))
-    return Interval(min(total.low or Fraction(0) for total in sums), max(total.high or Fraction(0) for total in sums))
+    return Interval(min([total.low or _ZERO for total in sums]), max([total.high or _ZERO for total in sums]))
 
 
-def _sum(doses: list[Interval]) -> Interval:
-    zero = Fraction(0)
-    return Interval(sum((dose.low or zero for dose in doses), zero), sum((dose.high or zero for dose in doses), zero))
-
-
-def _drug(medication: Medication, context: Context) -> tuple[str, ...]:
+def _drug(medication: Medication, context: Context) -> Drug:
     """What tells one drug from another: the name of its codes, the same in every code system; else the codes."""
     names = context.concepts.drug_names(medication.codes)
     return (min(names),) if names else medication.codes
@@ -136,11 +133,10 @@ def daily_dose(medication: Medication, as_prednisone: bool, context: Context) ->
     equals = next((context.concepts.equivalents[c] for c in medication.codes if c in context.concepts.equivalents), None)
     if not medication.doses or (as_prednisone and not equals):
         return None
-    tablet = _tablet(medication, context)
-    doses = [_milligrams(dose, tablet) for dose in medication.doses]
+    doses = [_milligrams(dose, medication, context) for dose in medication.doses]
     if any(dose is None for dose in doses) or len(doses) > 1 and len(set(doses)) > 1:
         return None
-    dose = doses[0] or Fraction(0)
+    dose = doses[0] or _ZERO
     return derive.prednisone_equivalent(dose, equals) if as_prednisone and equals else point(dose)
 
 
@@ -162,10 +158,10 @@ def tablet_strength(product: str) -> Fraction | None:
     return None if match is None else parse_number(match[1])
 
 
-def _milligrams(dose: Dose, tablet: Fraction | None) -> Fraction | None:
+def _milligrams(dose: Dose, medication: Medication, context: Context) -> Fraction | None:
     """Dose a day in mg: one intake times the number of intakes, by the days of the period; of tablets by what one holds."""
     unit = dose.unit.strip().casefold().replace("µ", "u").replace("μ", "u")
-    factor = tablet if unit in _TABLETS else _MILLIGRAMS.get(unit)
+    factor = _tablet(medication, context) if unit in _TABLETS else _MILLIGRAMS.get(unit)
     if factor is None or dose.as_needed:
         return None
     if dose.per_day is not None:
@@ -174,5 +170,5 @@ def _milligrams(dose: Dose, tablet: Fraction | None) -> Fraction | None:
     parts = [None if x is None else fraction(x) for x in (dose.numerator, dose.times, dose.period_days)]
     if any(part is None for part in parts) or not parts[2]:
         return None
-    numerator, count, period = (part or Fraction(0) for part in parts)
+    numerator, count, period = (part or _ZERO for part in parts)
     return numerator * count / period * factor

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -18,10 +18,10 @@ from fhir_elig import units
 from fhir_elig.criteria.base import Binder, Path
 from fhir_elig.criteria.context import Context
 from fhir_elig.criteria.normal import Normal, limit_of_normal
-from fhir_elig.criteria.outcome import Outcome, unknown
+from fhir_elig.criteria.outcome import Outcome, reason_of, unknown
 from fhir_elig.criteria.select import Candidate
 from fhir_elig.quantity import Analyte, Interval, compare, parse_number
-from fhir_elig.verdict import MET, NOT_MET, UNKNOWN, Evidence, Reason, Verdict, agree, all_of
+from fhir_elig.verdict import MET, NOT_MET, UNKNOWN, Reason, SetAside, Verdict, agree, all_of
 
 if TYPE_CHECKING:
     from fhir_elig.criteria.observation import Value
@@ -38,7 +38,7 @@ SIDES = {
 
 
 class Limit(msgspec.Struct, frozen=True):
-    """One limit: `amount` in canonical units, or `multiple` of a limit of normal (`of`: ULN or LLN)."""
+    """One limit: `amount` in canonical units, `text` in words; or `multiple` of a limit of normal (`of`: ULN or LLN)."""
 
     upper: bool
     strict: bool
@@ -46,6 +46,7 @@ class Limit(msgspec.Struct, frozen=True):
     amount: Fraction | None = None
     multiple: Fraction | None = None
     of: str = ""
+    text: str = ""
 
     def interval(self, end: Fraction) -> Interval:
         return Interval(high=end, high_open=self.strict) if self.upper else Interval(low=end, low_open=self.strict)
@@ -76,14 +77,15 @@ def _parse(text: str, key: str, analyte: Analyte, binder: Binder, path: Path) ->
     multiple = _MULTIPLE.fullmatch(text)
     if multiple is not None:
         factor = parse_number(multiple[1])
-        return Limit(upper, strict, sign, multiple=factor, of=multiple[2])
+        written = f"{sign} {_plain(factor or Fraction(1))} x {multiple[2]}"
+        return Limit(upper, strict, sign, multiple=factor, of=multiple[2], text=written)
     amount = units.parse_amount(text, analyte)
     if isinstance(amount, Fraction):
         if analyte.plausible and not any(amount in interval for interval in analyte.plausible):
             binder.finding(
                 path, "FE0210", f'"{text}" lies outside what is plausible for {analyte.name}', "check the number and its unit"
             )
-        return Limit(upper, strict, sign, amount=amount)
+        return Limit(upper, strict, sign, amount=amount, text=f"{sign} {units.display(amount, analyte.canonical)}")
     bare = parse_number(text) is not None
     code, why = ("FE0207", "names no unit") if bare else ("FE0206", f"is no amount of {analyte.name}")
     binder.finding(
@@ -105,68 +107,60 @@ def _check_order(limits: list[Limit], binder: Binder, path: Path) -> None:
         )
 
 
+class Judged(NamedTuple):
+    """One value against one limit: the limit in words, whether the value is near it, what else is said of it."""
+
+    verdict: Verdict
+    doubt: Reason  # why it is unknown, if it is
+    limit: str
+    near: bool = False
+    remarks: tuple[str, ...] = ()
+    set_aside: tuple[SetAside, ...] = ()
+
+
 def judge(candidate: Candidate, limits: Limits, context: Context) -> Outcome:
-    """One value against all limits: verdict, evidence with the limit, notes."""
+    """One value against all limits: verdict, evidence with the limit."""
     value = candidate.reading.interval
     analyte = limits.analyte
     if value is None or analyte is None:
         return unknown(candidate.reading.reason or Reason.NOT_NUMERIC, evidence=candidate.evidence)
     parts = [_judge_one(value, limit, candidate, analyte, context) for limit in limits.limits]
     verdict = all_of([part.verdict for part in parts])
-    decisive = next(part for part in parts if part.verdict is verdict)
+    doubt = next(part.doubt for part in parts if part.verdict is verdict)
+    outcome = Outcome(verdict=verdict, reason=reason_of(verdict, doubt))
     if context.quiet:
-        return decisive
-    texts = " and ".join(part.notes[0] for part in parts)
-    compared = show(value, analyte.canonical, limits.limits)
+        return outcome
     first, *rest = candidate.evidence
-    evidence: tuple[Evidence, ...] = (
-        msgspec.structs.replace(
-            first,
-            compared=compared,
-            limit=texts,
-            note="; ".join(filter(None, (first.note, *(n for p in parts for n in p.notes[1:])))),
-        ),
-        *rest,
+    shown = msgspec.structs.replace(
+        first,
+        compared=show(value, analyte.canonical, limits.limits),
+        limit=" and ".join([part.limit for part in parts]),
+        note="; ".join([note for note in (first.note, *(n for part in parts for n in part.remarks)) if note]),
     )
-    return decisive.plus(
-        evidence=evidence,
-        notes=(),
-        near_limit=any(p.near_limit for p in parts),
-        set_aside=tuple(s for p in parts for s in p.set_aside),
-    )
+    outcome.evidence = (shown, *rest)
+    outcome.near_limit = any(part.near for part in parts)
+    outcome.set_aside = tuple(s for part in parts for s in part.set_aside)
+    return outcome
 
 
-def _judge_one(value: Interval, limit: Limit, candidate: Candidate, analyte: Analyte, context: Context) -> Outcome:
-    """One limit; `notes` holds the limit in words first, then remarks."""
+def _judge_one(value: Interval, limit: Limit, candidate: Candidate, analyte: Analyte, context: Context) -> Judged:
     if limit.amount is not None:
         verdict = compare(value, limit.interval(limit.amount))
-        text = "" if context.quiet else f"{limit.sign} {units.display(limit.amount, analyte.canonical)}"
-        return _outcome(verdict, candidate.doubt, near(value, limit.amount), (text,))
+        return Judged(verdict, candidate.doubt, limit.text, near(value, limit.amount))
     factor = limit.multiple or Fraction(1)
     normal = limit_of_normal(limit.of, candidate, analyte, context)
     if normal is None:
-        return unknown(Reason.NO_REFERENCE_RANGE, notes=(f"{limit.sign} {_plain(factor)} x {limit.of}", "no reference range"))
+        return Judged(UNKNOWN, Reason.NO_REFERENCE_RANGE, limit.text, remarks=("no reference range",))
     ends = [end * factor for end in (normal.interval.low, normal.interval.high) if end is not None]
-    verdicts = [compare(value, limit.interval(end)) for end in ends]
-    verdict = agree(verdicts) or UNKNOWN
-    known_point = len(set(ends)) == 1
+    verdict = agree([compare(value, limit.interval(end)) for end in ends]) or UNKNOWN
     if context.quiet:
-        return _outcome(verdict, Reason.NO_REFERENCE_RANGE, False, ())
-    text = (
-        f"{limit.sign} {units.display(ends[0], analyte.canonical)}"
-        if known_point
-        else f"{limit.sign} {_plain(factor)} x {limit.of}"
-    )
+        return Judged(verdict, Reason.NO_REFERENCE_RANGE, limit.text)
+    known_point = len(set(ends)) == 1
     reason = Reason.COMPARATOR if known_point else Reason.CONFLICTING if normal.known else Reason.NO_REFERENCE_RANGE
-    notes = (text, normal.note, *_likely(value, limit, factor, analyte, verdict, normal))
-    return _outcome(verdict, reason, any(near(value, end) for end in ends) and known_point, notes).plus(
-        set_aside=normal.set_aside
-    )
-
-
-def _outcome(verdict: Verdict, open_reason: Reason, is_near: bool, notes: tuple[str, ...]) -> Outcome:
-    reason = {MET: Reason.IN_RANGE, NOT_MET: Reason.OUT_OF_RANGE}.get(verdict, open_reason)
-    return Outcome(verdict=verdict, reason=reason, near_limit=is_near, notes=notes)
+    text = f"{limit.sign} {units.display(ends[0], analyte.canonical)}" if known_point else limit.text
+    remarks = (normal.note, *_likely(value, limit, factor, analyte, verdict, normal))
+    is_near = known_point and near(value, ends[0])
+    return Judged(verdict, reason, text, is_near, remarks, normal.set_aside)
 
 
 def _likely(
@@ -181,9 +175,12 @@ def _likely(
 
 def near(value: Interval, limit: Fraction) -> bool:
     """Within 5 % of the limit; for a value that is known, be it enclosed between two bounds that nobody could tell apart."""
-    if value.low is None or value.high is None or value.high - value.low > abs(value.low) * _UNSEEN:
+    if value.low is None or value.high is None:
         return False
-    return abs(value.low - limit) <= abs(limit) / 20
+    if value.low is not value.high and value.high - value.low > abs(value.low) * _UNSEEN:
+        return False
+    (above, below), (limit_above, limit_below) = value.low.as_integer_ratio(), limit.as_integer_ratio()
+    return 20 * abs(above * limit_below - limit_above * below) <= abs(limit_above) * below
 
 
 def _plain(factor: Fraction) -> str:

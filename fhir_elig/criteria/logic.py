@@ -51,27 +51,28 @@ def strict(outcome: Outcome) -> Outcome:
 
 def combine(verdict: Verdict, children: Sequence[Child], outcomes: Sequence[Outcome]) -> Outcome:
     """A parent's outcome: the reason of the first child that decides it, and what its nameless children carry."""
-    if verdict is NOT_APPLICABLE:
-        first = Outcome(verdict=verdict, reason=Reason.NOT_APPLICABLE)
-    else:
-        deciding = [(child, o) for child, o in zip(children, outcomes, strict=True) if o.verdict is verdict]
-        first = _first(deciding) if deciding else outcomes[0]
+    made = Outcome(verdict=verdict, reason=_reason(verdict, children, outcomes))
     nameless = [o for child, o in zip(children, outcomes, strict=True) if not isinstance(child, str) and not child.id]
-    counted = [o for o in outcomes if o.verdict is verdict]
+    if nameless:
+        made.evidence = tuple([e for o in nameless for e in o.evidence])
+        made.set_aside = tuple(dict.fromkeys([s for o in nameless for s in o.set_aside]))
+        made.notes = tuple(dict.fromkeys([n for o in nameless for n in o.notes]))
+        made.settled_by = next((o.settled_by for o in nameless if o.verdict is UNKNOWN and o.settled_by), None)
+    made.when = tuple([w for o in outcomes if o.verdict is verdict for w in o.when])
     not_met = [o for o in outcomes if o.verdict is NOT_MET]
-    return Outcome(
-        verdict=verdict,
-        reason=first.reason,
-        evidence=tuple(e for o in nameless for e in o.evidence),
-        set_aside=tuple(dict.fromkeys(s for o in nameless for s in o.set_aside)),
-        notes=tuple(dict.fromkeys(n for o in nameless for n in o.notes)),
-        settled_by=next((o.settled_by for o in nameless if o.verdict is UNKNOWN and o.settled_by), None),
-        when=tuple(w for o in counted for w in o.when),
-        recoverable=verdict is NOT_MET and bool(not_met) and all(o.recoverable for o in not_met),
-        recoverable_from=max((o.recoverable_from for o in not_met), default=""),
-        provisional=any(o.provisional for o in outcomes),
-        children=tuple(r for child, o in zip(children, outcomes, strict=True) for r in shown(child, o)),
-    )
+    if not_met:
+        made.recoverable = verdict is NOT_MET and all(o.recoverable for o in not_met)
+        made.recoverable_from = max([o.recoverable_from for o in not_met])
+    made.provisional = any(o.provisional for o in outcomes)
+    made.children = tuple([r for child, o in zip(children, outcomes, strict=True) for r in shown(child, o)])
+    return made
+
+
+def _reason(verdict: Verdict, children: Sequence[Child], outcomes: Sequence[Outcome]) -> Reason:
+    if verdict is NOT_APPLICABLE:
+        return Reason.NOT_APPLICABLE
+    deciding = [(child, o) for child, o in zip(children, outcomes, strict=True) if o.verdict is verdict]
+    return (_first(deciding) if deciding else outcomes[0]).reason
 
 
 def _first(deciding: Sequence[tuple[Child, Outcome]]) -> Outcome:
@@ -138,11 +139,10 @@ class AnyOf(Group):
     def evaluate(self, context: Context) -> Outcome:
         outcomes = [strict(o) for o in self.outcomes(context)]
         result = combine(kleene.any_of([o.verdict for o in outcomes]), self.of, outcomes)
-        hopeful = [o for o in outcomes if o.verdict is NOT_MET and o.recoverable]
-        return result.plus(
-            recoverable=result.verdict is NOT_MET and bool(hopeful),
-            recoverable_from=min((o.recoverable_from for o in hopeful), default=""),
-        )
+        hopeful = [o.recoverable_from for o in outcomes if o.verdict is NOT_MET and o.recoverable]
+        result.recoverable = result.verdict is NOT_MET and bool(hopeful)
+        result.recoverable_from = min(hopeful, default="")
+        return result
 
 
 class AtLeast(Kind):

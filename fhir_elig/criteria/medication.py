@@ -67,12 +67,14 @@ class Exposure(Kind):
     question: str = ""
 
     _settled: SettledBy = PrivateAttr(default=SettledBy())
+    _names: frozenset[str] = PrivateAttr(default=frozenset())
+    _others: frozenset[str] = PrivateAttr(default=frozenset())
 
     def bind(self, binder: Binder, path: Path) -> None:
         self.window.bind(binder, (*path, "window"))
         for index, agent in enumerate(self.agents):
             agent.bind(binder, (*path, "agents", index))
-        binder.concept_set(self.perhaps, (*path, "perhaps"))
+        self.keep(_others=binder.concept_set(self.perhaps, (*path, "perhaps")))
         if (self.more_than is None) == (self.at_least is None):
             binder.finding(path, "FE0203", "a duration is needed", "name more-than or at-least")
         if "all" in (self.more_than, self.at_least):
@@ -83,7 +85,7 @@ class Exposure(Kind):
             window=self.window.text,
             question=self.question,
         )
-        self.keep(_settled=settled)
+        self.keep(_settled=settled, _names=frozenset(agent.concept for agent in self.agents))
         if self.absence is Absence.CLOSED and self.method is Method.LAST:
             binder.finding(path, "FE0210", "the absence of a last episode cannot be told", "use another method, or absence: open")
 
@@ -114,7 +116,7 @@ class Exposure(Kind):
         """The records of each agent, looked up once for a chart; and those not taken of which nobody can tell the drug."""
         found = context.facts.matched.get(id(self))
         if found is None:
-            names = frozenset(agent.concept for agent in self.agents)
+            names = self._names
             sent = [(m, context.concepts.held_by(m.codes)) for m in context.record.medications]
             used = (Counts.YES, Counts.SHOWN) if self.absence is Absence.CLOSED else ()
             found = context.facts.matched[id(self)] = _Matched(
@@ -125,9 +127,7 @@ class Exposure(Kind):
         return cast("_Matched", found)
 
     def _judge(self, courses: list[Course], reach: Reach, context: Context) -> Outcome:
-        broken = context.incomplete(
-            ("MedicationStatement", "MedicationAdministration"), frozenset(a.concept for a in self.agents)
-        )
+        broken = context.incomplete(("MedicationStatement", "MedicationAdministration"), self._names)
         taken = [c for c in courses if c.possible and not c.weak]
         not_taken = [c for c in courses if c.denied]
         best = self._best(self.method, taken, not_taken, context)
@@ -142,7 +142,8 @@ class Exposure(Kind):
         if best is Enough.YES:
             if broken is not None:
                 return broken.plus(evidence=evidence, notes=notes)
-            if self._best(self.method, taken, self._perhaps_denied(reach, not_taken, context), context) is not Enough.YES:
+            denied = self._perhaps_denied(reach, context)
+            if denied and self._best(self.method, taken, [*not_taken, *denied], context) is not Enough.YES:
                 return unknown(Reason.UNMAPPED, evidence=evidence, notes=(*notes, "a drug that nobody can tell was not taken"))
             others = [m.value for m in self.other_methods if self._best(m, taken, not_taken, context) is not Enough.YES]
             differ = (f"counted otherwise ({', '.join(others)}) it would be unknown",) if others else ()
@@ -183,22 +184,18 @@ class Exposure(Kind):
         found = [self._enough(method, self._certain(group, not_taken, context), group) for group in self._groups(method, taken)]
         return max(found, default=Enough.NO)
 
-    def _perhaps_denied(self, reach: Reach, not_taken: list[Course], context: Context) -> list[Course]:
-        """What was not taken, and what was perhaps not taken: of a drug that nobody can tell, it may be any of these."""
-        untold = self._matched(context).untold
+    def _perhaps_denied(self, reach: Reach, context: Context) -> list[Course]:
+        """What was perhaps not taken: of a drug that nobody can tell, it may be any of these."""
         return [
-            *not_taken,
-            *(
-                Course(medication=medication, agent=agent, denied=denied_days(medication, reach, context))
-                for medication in untold
-                for agent in self.agents
-            ),
+            Course(medication=medication, agent=agent, denied=denied_days(medication, reach, context))
+            for medication in self._matched(context).untold
+            for agent in self.agents
         ]
 
     def _too_few(self, taken: list[Course], courses: list[Course], reach: Reach, context: Context) -> Outcome:
         """Too few certain days where absence is closed: not met if no possible day can make them enough."""
         concepts = tuple(agent.concept for agent in self.agents)
-        broken = context.incomplete(MEDICATION_TYPES, frozenset(concepts), absence=True)
+        broken = context.incomplete(MEDICATION_TYPES, self._names, absence=True)
         if broken is not None:
             return broken
         if reach.frame.open:
@@ -221,26 +218,27 @@ class Exposure(Kind):
         self, taken: list[Course], evidence: tuple[Evidence, ...], notes: tuple[str, ...], frame: Frame, context: Context
     ) -> Outcome:
         """Never `not-met`: therapy elsewhere is not in this chart."""
-        broken = context.incomplete(MEDICATION_TYPES, frozenset(a.concept for a in self.agents))
+        broken = context.incomplete(MEDICATION_TYPES, self._names)
         if broken is not None:
             return broken.plus(evidence=evidence, notes=notes)
         allowed = [union(span for c in group for span in (*c.certain, *c.possible)) for group in self._groups(self.method, taken)]
         if any(self._enough(self.method, days, ()) is not Enough.NO for days in allowed):
             notes = (*notes, "days that are possible, but not certain, would be enough")
         flawed = next((r for course in taken for r in [flaw_reason(course.medication)] if r is not None), None)
-        other = [m for m in context.record.medications if self._other(m, context)]
+        other = list(self._other(context))
         if other and flawed is None:
             return unknown(Reason.NEEDS_PERSON, evidence=(*evidence, *(_not_named(m) for m in other)), notes=notes)
         if frame.open and flawed is None:
             return unknown(Reason.PENDING_EVENT, evidence=evidence, notes=notes, settled_by=self.window.pending)
         return unknown(flawed or Reason.NO_RECORD, evidence=evidence, notes=notes)
 
-    def _other(self, medication: Medication, context: Context) -> bool:
-        if medication.counts is not Counts.YES or medication.start is None or not self.perhaps:
-            return False
-        context.mark_around(medication.start)
-        given = medication.start.start < context.as_of.end
-        return given and context.concepts.match(medication.codes, frozenset(self.perhaps)) is Match.YES
+    def _other(self, context: Context) -> Iterator[Medication]:
+        """Drugs of the open list that were given."""
+        for medication, match in context.facts.matching(context.record.medications, self._others, context.concepts):
+            if match is Match.YES and medication.counts is Counts.YES and medication.start is not None:
+                context.mark_around(medication.start)
+                if medication.start.start < context.as_of.end:
+                    yield medication
 
     def _groups(self, method: Method, courses: list[Course]) -> list[list[Course]]:
         if method is not Method.PER_DRUG:
@@ -255,8 +253,8 @@ class Exposure(Kind):
             for denial in not_taken:
                 if denial.agent is course.agent and same_drug(denial.medication, course.medication, course.agent, context):
                     days = subtract(days, denial.denied)
-            sure = union((*sure, *days))
-        return sure
+            sure += days
+        return union(sure)
 
     def _enough(self, method: Method, days: Days, courses: Iterable[Course]) -> Enough:
         gap = times.parse_span(self.gap)

@@ -29,7 +29,8 @@ class Input(Model):
 
 
 def analyte_of(source: Input, result: Result, context: Context) -> Analyte:
-    name = next(n for n in source.concepts if result in context.facts.results.get(n, ()))
+    held = context.concepts.held_by(result.codes)
+    name = next(name for name in source.concepts if name in held)
     return context.concepts.analytes[context.concepts.by_name[name].analyte]
 
 

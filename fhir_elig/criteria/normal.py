@@ -15,7 +15,7 @@ from fhir_elig import times, units
 from fhir_elig.criteria.context import Context
 from fhir_elig.criteria.patient import sexes_for_ranges
 from fhir_elig.criteria.select import Candidate
-from fhir_elig.quantity import Analyte, Interval, Quantity, Range, Scale, compare, fraction
+from fhir_elig.quantity import Analyte, Interval, Quantity, Range, compare, fraction
 from fhir_elig.record import ReferenceRange, Value
 from fhir_elig.verdict import MET, NOT_MET, SetAside
 
@@ -80,10 +80,9 @@ def _own_limits(which: str, candidate: Candidate, analyte: Analyte, context: Con
             continue
         if not (side.unit or side.code) and value is not None:
             side = msgspec.structs.replace(side, unit=value.unit, code=value.code, system=value.system)
-        scale = units.unit_of(side, analyte)
-        number = None if side.value is None else fraction(side.value)
-        if isinstance(scale, Scale) and number is not None:
-            yield number * scale.factor + scale.offset, fits is True
+        end = units.amount_of(side, analyte)
+        if end is not None:
+            yield end, fits is True
 
 
 def _lender(value: Value | None) -> Quantity | None:

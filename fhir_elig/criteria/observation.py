@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from functools import cached_property
 
@@ -31,7 +31,7 @@ from fhir_elig.criteria.select import (
 from fhir_elig.quantity import Analyte, Interval, Reading, compare
 from fhir_elig.record import Need, Result
 from fhir_elig.verdict import MET, NOT_MET, UNKNOWN, Reason, SetAside, SettledBy
-from fhir_elig.windows import Place
+from fhir_elig.windows import INSIDE, PARTLY
 
 # The verdict that one result proves alone, whatever else there is: no missing page takes it back.
 _ENOUGH = {Pick.ANY: MET, Pick.ALL: NOT_MET}
@@ -130,23 +130,23 @@ class Value(Kind):
         found = self._find(frame, context)
         chosen = taken(self.pick, found.candidates, frame)
         mark_leaving(chosen or found.not_final, frame, context)
-        outcome = self._chosen(found, frame, context)
+        outcome = self._chosen(found, chosen, frame, context)
         broken = context.incomplete(("Observation",), self._reads)
         if broken is not None and not self._stands_alone(outcome, found):
             outcome = broken
-        outcome = self._pending(outcome, found, frame) if frame.open else outcome
-        aside = superseded(found, chosen) if outcome is not broken else tuple(found.aside)
-        notes = (
-            outcome.notes if not frame.stand_in else (*outcome.notes, f"{frame.stand_in} stands in for {self.window.milestone}")
-        )
+        outcome = self._pending(outcome, found) if frame.open else outcome
+        aside = superseded(found, chosen) if outcome is not broken else found.aside
         return outcome.plus(
             set_aside=tuple(dict.fromkeys((*outcome.set_aside, *aside))),
             settled_by=outcome.settled_by or self._settled,
             recoverable=True,
             recoverable_from=context.as_of.text[:10],
             provisional=bool(frame.stand_in),
-            notes=notes,
+            notes=(*outcome.notes, *self._stands_in(frame)),
         )
+
+    def _stands_in(self, frame: Frame) -> tuple[str, ...]:
+        return (f"{frame.stand_in} stands in for {self.window.milestone}",) if frame.stand_in else ()
 
     def _derives(self, found: Found) -> bool:
         """Whether a value is derived: results that are not there yet may be nearer to its own than those that it was made of."""
@@ -156,12 +156,12 @@ class Value(Kind):
         """Whether one result proves it, so that no missing page takes it back."""
         return outcome.verdict is _ENOUGH.get(self.pick) and not self._derives(found)
 
-    def _chosen(self, found: Found, frame: Frame, context: Context) -> Outcome:
+    def _chosen(self, found: Found, chosen: Sequence[Candidate], frame: Frame, context: Context) -> Outcome:
         if not found.candidates:
             return nothing_found(found, frame.text)
-        return picked(self.pick, found.candidates, frame, lambda candidate: self._judge(candidate, context))
+        return picked(self.pick, chosen, lambda candidate: self._judge(candidate, context))
 
-    def _pending(self, outcome: Outcome, found: Found, frame: Frame) -> Outcome:
+    def _pending(self, outcome: Outcome, found: Found) -> Outcome:
         """Days of the window are still to come: they may bring the result, or a later one than the one that satisfies now."""
         missing = outcome.reason in (Reason.NOT_FOUND, Reason.TOO_OLD, Reason.NOT_FINAL)
         waits = NOT_MET if self.pick is Pick.ANY else MET  # one more result may satisfy an `any`; it may end any other
@@ -186,7 +186,7 @@ class Value(Kind):
             interpreted=self.answer is not None,
         )
         for result in context.facts.of(self.set_aside):
-            if context.position(result.time, frame) in (Place.INSIDE, Place.PARTLY):
+            if context.position(result.time, frame) in (INSIDE, PARTLY):
                 found.aside.append(SetAside(result.reference, "another kind of test"))
         if not found.candidates and self.or_derive is not None:
             other = derived.candidates(self.or_derive, frame, context)
@@ -198,8 +198,8 @@ class Value(Kind):
         return found
 
     def _candidate(self, result: Result, context: Context) -> Candidate:
-        name = next(n for n in self.concepts if result in context.facts.results.get(n, ()))
-        analyte = self._analytes.get(name)
+        held = context.concepts.held_by(result.codes)
+        analyte = self._analytes.get(next(name for name in self.concepts if name in held))
         reading = interpret(result, analyte, context) if analyte is not None else Reading(reason=Reason.NOT_NUMERIC)
         return Candidate(result=result, time=result.time, reading=reading, evidence=(evidence_of(result),))
 
@@ -210,10 +210,11 @@ class Value(Kind):
         if candidate.reading.interval is None:
             reason = candidate.reading.reason or Reason.NOT_NUMERIC
             return unknown(reason, evidence=candidate.evidence, notes=candidate.notes, when=when).within(self.window.label)
-        outcome = judge(candidate, self._limits, context)
-        reason = Reason.DERIVED if candidate.derived and outcome.verdict is not UNKNOWN else outcome.reason
-        notes = (*candidate.notes, *outcome.notes)
-        return outcome.plus(when=when, reason=reason, notes=notes).within(self.window.label)
+        outcome = judge(candidate, self._limits, context).within(self.window.label)
+        if candidate.derived and outcome.verdict is not UNKNOWN:
+            outcome.reason = Reason.DERIVED
+        outcome.when, outcome.notes = when, candidate.notes
+        return outcome
 
     def _answered(self, candidate: Candidate, context: Context) -> Outcome:
         said, reason = self._read_answer(candidate, context)

@@ -8,7 +8,7 @@ import msgspec
 
 from fhir_elig.record import Fact, Flaw
 from fhir_elig.times import When
-from fhir_elig.verdict import UNKNOWN, CriterionResult, Evidence, Reason, SetAside, SettledBy, Verdict
+from fhir_elig.verdict import MET, NOT_MET, UNKNOWN, CriterionResult, Evidence, Reason, SetAside, SettledBy, Verdict
 
 
 class Outcome(msgspec.Struct, kw_only=True):
@@ -30,11 +30,11 @@ class Outcome(msgspec.Struct, kw_only=True):
     children: tuple[CriterionResult, ...] = ()
 
     def within(self, window: str) -> Outcome:
-        """The same, its first evidence marked with the window that it was found in."""
-        if not self.evidence:
-            return self
-        first, *rest = self.evidence
-        return self.plus(evidence=(msgspec.structs.replace(first, window=window), *rest))
+        """Its first evidence marked with the window that it was found in."""
+        if self.evidence:
+            first, *rest = self.evidence
+            self.evidence = (msgspec.structs.replace(first, window=window), *rest)
+        return self
 
     @property
     def bearing(self) -> tuple[object, ...]:
@@ -50,6 +50,11 @@ def unknown(reason: Reason, **details: Any) -> Outcome:
     return Outcome(verdict=UNKNOWN, reason=reason, **details)
 
 
+def reason_of(verdict: Verdict, doubt: Reason) -> Reason:
+    """Why a value gives that verdict against a limit; `doubt` where it is unknown."""
+    return Reason.IN_RANGE if verdict is MET else Reason.OUT_OF_RANGE if verdict is NOT_MET else doubt
+
+
 FLAW_REASONS = {
     Flaw.MODIFIER: Reason.MODIFIER,
     Flaw.RESTRICTED: Reason.RESTRICTED,
@@ -61,4 +66,4 @@ FLAW_REASONS = {
 
 def flaw_reason(fact: Fact) -> Reason | None:
     """Why a fact may not decide."""
-    return next((FLAW_REASONS[flaw] for flaw in fact.flaws), None)
+    return FLAW_REASONS[fact.flaws[0]] if fact.flaws else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from fractions import Fraction
+from functools import cached_property
 
 from pydantic import Field, model_validator
 
@@ -11,7 +12,7 @@ from fhir_elig import times
 from fhir_elig.concepts import Concepts
 from fhir_elig.criteria.base import Binder, Kind, Name, Path, Text
 from fhir_elig.criteria.context import Context
-from fhir_elig.criteria.outcome import Outcome, flaw_reason, unknown
+from fhir_elig.criteria.outcome import Outcome, flaw_reason, reason_of, unknown
 from fhir_elig.quantity import Interval, compare
 from fhir_elig.record import Need, Person
 from fhir_elig.times import When
@@ -32,14 +33,24 @@ class Age(Kind):
     def _some_limit(self) -> Age:
         if self.at_least is None and self.at_most is None:
             raise ValueError("name at-least, at-most or both")
-        low, high = self._years()
+        low, high = self._years
         if low is not None and high is not None and low > high:
             raise ValueError("at-least lies above at-most: nobody can meet it")
         return self
 
+    @cached_property
     def _years(self) -> tuple[int | None, int | None]:
         low, high = (None if text is None else int(text.rstrip("a ")) for text in (self.at_least, self.at_most))
         return low, high
+
+    @cached_property
+    def _limit(self) -> Interval:
+        low, high = (None if years is None else Fraction(years) for years in self._years)
+        return Interval(low, high)
+
+    @cached_property
+    def _settled(self) -> SettledBy:
+        return SettledBy(resource="Patient", window=f"birthDate, for the age at {self.at}")
 
     def bind(self, binder: Binder, path: Path) -> None:
         binder.milestone(self.at, (*path, "at"))
@@ -47,38 +58,35 @@ class Age(Kind):
     def needs(self, concepts: Concepts) -> Iterable[Need]:
         yield Need("Patient")
 
-    @property
+    @cached_property
     def limit_text(self) -> str:
-        low, high = self._years()
+        low, high = self._years
         return " and ".join(f"{sign} {years} a" for sign, years in ((">=", low), ("<=", high)) if years is not None)
 
     def evaluate(self, context: Context) -> Outcome:
         person = context.record.person
-        settled = SettledBy(resource="Patient", window=f"birthDate, for the age at {self.at}")
         milestone = context.milestone(self.at)
         if milestone.when is None:
             return unknown(Reason.PENDING_EVENT, settled_by=SettledBy(milestone=self.at, window=f"age at {self.at}"))
         if person is None or person.born is None:
-            return unknown(Reason.NOT_FOUND, settled_by=settled)
+            return unknown(Reason.NOT_FOUND, settled_by=self._settled)
         flaw = person_flaw(person)
         if flaw is not None:
-            return unknown(flaw, settled_by=settled)
+            return unknown(flaw, settled_by=self._settled)
         on = milestone.when
         low, high = age_on(person.born, on)
         context.mark_around(person.born)
-        at_least, at_most = self._years()
+        at_least, at_most = self._years
         if milestone.floating:
             _mark_birthdays(person.born, (at_least, None if at_most is None else at_most + 1, OLDEST + 1), context)
         if high < 0 or low > OLDEST or person.born.first > context.as_of.last:
-            return unknown(Reason.IMPLAUSIBLE, evidence=(self._evidence(person, low, high),), settled_by=settled)
-        limit = Interval(None if at_least is None else Fraction(at_least), None if at_most is None else Fraction(at_most))
-        verdict = compare(Interval(Fraction(low), Fraction(high)), limit)
-        reason = {MET: Reason.IN_RANGE, NOT_MET: Reason.OUT_OF_RANGE}.get(verdict, Reason.IMPRECISE_DATE)
+            return unknown(Reason.IMPLAUSIBLE, evidence=(self._evidence(person, low, high),), settled_by=self._settled)
+        verdict = compare(Interval(Fraction(low), Fraction(high)), self._limit)
         return Outcome(
             verdict=verdict,
-            reason=reason,
+            reason=reason_of(verdict, Reason.IMPRECISE_DATE),
             evidence=(self._evidence(person, low, high),),
-            settled_by=settled,
+            settled_by=self._settled,
             provisional=bool(milestone.stand_in),
         )
 
@@ -99,13 +107,15 @@ def _mark_birthdays(born: When, ages: Iterable[int | None], context: Context) ->
     """The days on which someone born then reaches one of these ages."""
     for years in ages:
         if years is not None:
-            context.mark(times.birthday(born.first, years))
-            context.mark(times.birthday(born.last, years))
+            for day in {born.first, born.last}:
+                context.mark(times.birthday(day, years))
 
 
 def age_on(born: When, on: When) -> tuple[int, int]:
     """The completed years that someone born then may have on that day, youngest and oldest."""
-    return times.completed_years(born.last, on.first), times.completed_years(born.first, on.last)
+    youngest = times.completed_years(born.last, on.first)
+    exact = born.first == born.last and on.first == on.last
+    return youngest, youngest if exact else times.completed_years(born.first, on.last)
 
 
 class Sex(Kind):

@@ -34,6 +34,8 @@ class Pick(StrEnum):
 
 def taken(pick: Pick, candidates: Sequence[Candidate], frame: Frame) -> Sequence[Candidate]:
     """The candidates that the pick may mean; for picks by value, and for any and all, every one."""
+    if len(candidates) < 2:
+        return candidates
     match pick:
         case Pick.LATEST:
             return may_be_latest(candidates)
@@ -45,9 +47,8 @@ def taken(pick: Pick, candidates: Sequence[Candidate], frame: Frame) -> Sequence
             return candidates
 
 
-def picked(pick: Pick, candidates: Sequence[Candidate], frame: Frame, judge: Callable[[Candidate], Outcome]) -> Outcome:
-    """The verdict of what the pick means, or why it cannot be told."""
-    chosen = taken(pick, candidates, frame)
+def picked(pick: Pick, chosen: Sequence[Candidate], judge: Callable[[Candidate], Outcome]) -> Outcome:
+    """The verdict of what the pick means (see `taken`), or why it cannot be told."""
     if pick in (Pick.ANY, Pick.ALL):
         return _many(pick, chosen, judge)
     if pick in (Pick.HIGHEST, Pick.LOWEST):

@@ -125,7 +125,8 @@ class Readings(Kind):
         children = _united(tuple(r for name, child in self.options.items() for r in shown(child, outcomes[name])))
         chosen = decision or self.decided
         if chosen is not None:
-            return _noted(outcomes[chosen], chosen, outcomes).plus(children=children)
+            noted = (*outcomes[chosen].notes, *_others(outcomes[chosen], outcomes))
+            return outcomes[chosen].plus(reading=chosen, notes=noted, children=children)
         strictly = [strict(o) for o in outcomes.values()]  # one that may not apply does not agree with one that is met
         agreed = kleene.agree([o.verdict for o in strictly])
         if agreed is not None and agreed is not UNKNOWN:
@@ -147,13 +148,13 @@ class Readings(Kind):
         return self.settle(None, context)
 
 
-def _noted(outcome: Outcome, chosen: str, outcomes: dict[str, Outcome]) -> Outcome:
-    others = [
+def _others(chosen: Outcome, outcomes: dict[str, Outcome]) -> list[str]:
+    """The readings that would change the verdict."""
+    return [
         f"the reading {name} would give {other.verdict.value}"
         for name, other in outcomes.items()
-        if other.verdict is not outcome.verdict and other.verdict is not UNKNOWN
+        if other.verdict is not chosen.verdict and other.verdict is not UNKNOWN
     ]
-    return outcome.plus(reading=chosen, notes=(*outcome.notes, *others))
 
 
 def _united(results: tuple[CriterionResult, ...]) -> tuple[CriterionResult, ...]:

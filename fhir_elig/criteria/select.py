@@ -17,7 +17,7 @@ from fhir_elig.quantity import Analyte, Interval, Quantity, Range, Reading
 from fhir_elig.record import Coded, Counts, Result
 from fhir_elig.times import When
 from fhir_elig.verdict import Evidence, Reason, SetAside
-from fhir_elig.windows import Place
+from fhir_elig.windows import AFTER, BEFORE, INSIDE, PARTLY, Place
 
 RESTRICTED_ABSENCE = frozenset({"masked", "not-permitted"})
 
@@ -88,11 +88,10 @@ def evidence_of(result: Result, compared: str = "", limit: str = "", note: str =
 
 
 def gather(
-    names: Iterable[str],
+    names: tuple[str, ...],
     frame: Frame,
     context: Context,
     make: Callable[[Result], Candidate],
-    found: Found | None = None,
     interpreted: bool = False,
 ) -> Found:
     """Sort the results of these concepts against a window; `make` reads each one that counts.
@@ -100,28 +99,26 @@ def gather(
     With `interpreted` a result that has an interpretation and no value counts too. Which of them the verdict rests on the
     caller knows, so it is for the caller to note when those leave the window (`mark_leaving`).
     """
-    found = found or Found(candidates=[], aside=[], too_old=[], not_final=[])
-    names = tuple(names)
+    found = Found(candidates=[], aside=[], too_old=[], not_final=[])
     for result in context.facts.of(names):
-        _sort_in(result, frame, context, make, found, interpreted)
+        place = context.position(result.time, frame)
+        if place is not BEFORE:
+            _sort_in(result, place, frame, make, found, interpreted)
+        elif result.counts is Counts.YES and result.value is not None:
+            found.too_old.append(result)
     for name in names:
         for result in context.facts.doubtful.get(name, ()):
-            if context.position(result.time, frame) in (Place.INSIDE, Place.PARTLY):
+            if context.position(result.time, frame) in (INSIDE, PARTLY):
                 found.aside.append(SetAside(result.reference, "code not verified"))
     return found
 
 
 def _sort_in(
-    result: Result, frame: Frame, context: Context, make: Callable[[Result], Candidate], found: Found, interpreted: bool
+    result: Result, place: Place, frame: Frame, make: Callable[[Result], Candidate], found: Found, interpreted: bool
 ) -> None:
-    place = context.position(result.time, frame)
-    if place is Place.BEFORE:
-        if result.counts is Counts.YES and result.value is not None:
-            found.too_old.append(result)
-        return
     if result.counts is Counts.NO or result.counts is Counts.NEGATIVE:
         found.aside.append(SetAside(result.reference, f"status {result.status}"))
-    elif place is Place.AFTER:
+    elif place is AFTER:
         found.aside.append(SetAside(result.reference, f"dated after {frame.high.text}"))
     elif result.counts is not Counts.YES:
         found.not_final.append(result)
@@ -129,15 +126,18 @@ def _sort_in(
     elif result.absent or (result.value is None and not (interpreted and result.interpretation)):
         found.aside.append(SetAside(result.reference, f"no value: {result.absent or 'none sent'}"))
         if result.absent in RESTRICTED_ABSENCE:
-            hidden = Reading(reason=Reason.RESTRICTED)
             found.candidates.append(
                 Candidate(
-                    result=result, time=result.time, reading=hidden, evidence=(evidence_of(result),), sure=place is Place.INSIDE
+                    result=result,
+                    time=result.time,
+                    reading=Reading(reason=Reason.RESTRICTED),
+                    evidence=(evidence_of(result),),
+                    sure=place is INSIDE,
                 )
             )
     else:
         candidate = make(result)
-        candidate.sure = place is Place.INSIDE
+        candidate.sure = place is INSIDE
         found.candidates.append(candidate)
 
 

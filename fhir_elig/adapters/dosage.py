@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from fractions import Fraction
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -40,12 +40,34 @@ class Bounds(msgspec.Struct, frozen=True):
     vague: bool = False
 
 
-def doses(dosages: list[Any], shown: str = "") -> tuple[Dose, ...]:
+class Instructions(msgspec.Struct, frozen=True):
+    """What the dosages of one record say, apart from the days; `modified` if there is a modifier that nobody understands."""
+
+    doses: tuple[Dose, ...] = ()
+    routes: tuple[str, ...] = ()
+    route_text: str = ""
+    modified: bool = False
+
+
+def instructions(dosages: list[Any], shown: str, context: Context) -> Instructions:
+    """Of a record's dosages, or of the text that it shows in their place; read once where several records hold one list."""
+    if not dosages:
+        return Instructions(doses=(Dose(text=shown),)) if shown else Instructions()
+    known = context.memory.instructions.get(id(dosages))
+    if known is None:
+        codes, text = routes(dosages, context)
+        modified = any(dosage.get("modifierExtension") for dosage in dosages)
+        found = Instructions(doses(dosages), codes, text, modified)
+        known = context.memory.instructions[id(dosages)] = dosages, found
+    return cast(Instructions, known[1])
+
+
+def doses(dosages: list[Any]) -> tuple[Dose, ...]:
     """One dose an instruction. Several instructions may be a taper or a choice: then none of them is a daily dose."""
     found = tuple(_dose(dosage) for dosage in dosages)
     if len(found) > 1:
         return tuple(msgspec.structs.replace(dose, per_day=None) for dose in found)
-    return found or ((Dose(text=shown),) if shown else ())
+    return found
 
 
 def _dose(dosage: Resource) -> Dose:

@@ -21,9 +21,9 @@ from fhir_elig.adapters.courses import (
     ordered,
     stated,
 )
-from fhir_elig.adapters.dosage import doses, once, routes
+from fhir_elig.adapters.dosage import instructions, once
 from fhir_elig.adapters.drugs import drug_of
-from fhir_elig.adapters.shapes import Context, Head, Resource, ShapeError, flag, items, plain_codes, string
+from fhir_elig.adapters.shapes import Context, Head, Resource, ShapeError, flag, listed, plain_codes, string
 from fhir_elig.record import Counts, Dose, Flaw, Medication, Strength
 
 YES, NO, SHOWN, NEGATIVE = Counts.YES, Counts.NO, Counts.SHOWN, Counts.NEGATIVE
@@ -91,7 +91,7 @@ def read_statement(resource: Resource, head: Head, context: Context) -> Iterable
     """Use as reported: R4 by status, R5 (`recorded`) by adherence."""
     status = _status(resource, (*_STATEMENT, "recorded"))
     counts, state, note = *_STATEMENT.get(status, (SHOWN, GOING_ON)), ""
-    dosages = list(items(resource.get("dosage")))
+    dosages = listed(resource.get("dosage"))
     if status == "recorded":
         codes = plain_codes((resource.get("adherence") or {}).get("code"))
         counts, state = _ADHERENCE.get(codes[0], (SHOWN, GOING_ON)) if len(codes) == 1 else (SHOWN, GOING_ON)
@@ -110,7 +110,7 @@ def read_request(resource: Resource, head: Head, context: Context) -> Iterable[M
     intent = string(resource.get("intent"))
     if intent not in _INTENT:
         raise ShapeError("its intent is missing or unknown")
-    dosages = list(items(resource.get("dosageInstruction")))
+    dosages = listed(resource.get("dosageInstruction"))
     note = "" if intent == "order" else f"intent {intent}"
     if flag(resource.get("doNotPerform")):
         counts, note = NO, "an order not to give it"
@@ -132,7 +132,7 @@ def read_dispense(resource: Resource, head: Head, context: Context) -> Iterable[
     """The patient has it, from the hand-over for the days of the supply; one in progress is as an order."""
     status = _status(resource, _DISPENSE)
     strength = Strength.ORDERED if status == "in-progress" else Strength.DISPENSED
-    dosages = list(items(resource.get("dosageInstruction")))
+    dosages = listed(resource.get("dosageInstruction"))
     said = _Said(status, _DISPENSE[status], strength, dispensed(resource, context))
     return (_record(resource, head, context, said, dosages, string(resource.get("renderedDosageInstruction"))),)
 
@@ -141,7 +141,7 @@ def read_administration(resource: Resource, head: Head, context: Context) -> Ite
     """The patient took it; R4 effective[x], R5 occurence[x]."""
     status = _status(resource, _ADMINISTRATION)
     said = _Said(status, _ADMINISTRATION[status], Strength.ADMINISTERED, administered(resource, context))
-    return (_record(resource, head, context, said, list(items(resource.get("dosage")))),)
+    return (_record(resource, head, context, said, listed(resource.get("dosage"))),)
 
 
 def _status(resource: Resource, known: Iterable[str]) -> str:
@@ -153,9 +153,8 @@ def _status(resource: Resource, known: Iterable[str]) -> str:
 
 def _record(resource: Resource, head: Head, context: Context, said: _Said, dosages: list[Any], shown: str = "") -> Medication:
     drug = drug_of(resource, head, context)
-    codes, text = routes(dosages, context) if dosages else ((), "")
-    modified = any(dosage.get("modifierExtension") for dosage in dosages)
-    flaws = head.flaws + drug.flaws + ((Flaw.MODIFIER,) if modified else ())
+    how = instructions(dosages, shown, context)
+    flaws = head.flaws + drug.flaws + ((Flaw.MODIFIER,) if how.modified else ())
     notes = head.notes + drug.notes + ((said.note,) if said.note else ())
     administration = said.strength is Strength.ADMINISTERED
     return Medication(
@@ -171,8 +170,8 @@ def _record(resource: Resource, head: Head, context: Context, said: _Said, dosag
         end=said.course.end,
         certain_until=said.course.certain_until,
         single=administration or once(dosages),
-        routes=codes,
-        route_text=text,
-        doses=doses(dosages, shown) if dosages or shown else (),
+        routes=how.routes,
+        route_text=how.route_text,
+        doses=how.doses,
         text=drug.text,
     )

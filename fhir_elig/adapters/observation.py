@@ -55,7 +55,7 @@ def read_observation(resource: Resource, head: Head, context: Context) -> Iterab
         raise ShapeError("its status is missing or unknown")
     issued = when(resource.get("issued"), context)
     time = _effective(resource, issued, context)
-    specimen = _specimen(resource, head, context)
+    specimen = _specimen(resource, head, context) if "specimen" in resource else context.ties.get(head.reference, "")
     components = resource.get("component")
     if context.settings.matters is not None and is_mere_contact(resource, components, context):
         if not components:
@@ -125,9 +125,7 @@ def _effective(resource: Resource, issued: When | None, context: Context) -> Whe
 
 def _specimen(resource: Resource, head: Head, context: Context) -> str:
     """What ties results to one sample: the specimen, else the report that lists the result."""
-    specimen = resource.get("specimen")
-    own = reference_text(specimen, context, head.reference) if specimen is not None else ""
-    return own or context.ties.get(head.reference, "")
+    return reference_text(resource["specimen"], context, head.reference) or context.ties.get(head.reference, "")
 
 
 def _label(value: Any, context: Context) -> str:

@@ -80,6 +80,7 @@ class Memory(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     matters: dict[int, tuple[Any, bool]] = {}
     interpretations: dict[int, tuple[Any, tuple[str, ...]]] = {}
     ranges: dict[int, tuple[Any, tuple[ReferenceRange, ...]]] = {}
+    instructions: dict[int, tuple[Any, Any]] = {}
 
 
 class Context(msgspec.Struct, frozen=True, kw_only=True):
@@ -109,6 +110,11 @@ def items(value: Any) -> Iterable[Any]:
     if isinstance(value, list):
         return value
     raise ShapeError("a list was expected")
+
+
+def listed(value: Any) -> list[Any]:
+    """The same as a list, itself if it is one."""
+    return value if type(value) is list else list(items(value))
 
 
 def string(value: Any) -> str:

@@ -10,89 +10,99 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import msgspec
+from msgspec import UNSET, Raw, UnsetType
 
 from fhir_elig.sources import clean_json, usual_json
 from fhir_elig.sources.usual_json import Slim
 
 # Elements that are alike in many resources, of one patient and of the next, and that name nobody.
 _SHARED = ("code", "category", "interpretation", "referenceRange", "medicationCodeableConcept")
-_HOLE = msgspec.Raw(b"0")
+_HOLE = Raw(b"0")
 
-_Text = msgspec.Raw | msgspec.UnsetType
+_Text = Raw | UnsetType
 
 
 class _Entry(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True, gc=False):
-    """An entry of a Bundle. What it holds is text; a name that FHIR does not have is an error."""
+    """An entry of a Bundle. What it holds is text as it was sent; a name that FHIR does not have is an error."""
 
-    link: _Text = msgspec.UNSET
-    fullUrl: _Text = msgspec.UNSET
-    resource: msgspec.Raw
-    search: _Text = msgspec.UNSET
-    request: _Text = msgspec.UNSET
-    response: _Text = msgspec.UNSET
+    link: _Text = UNSET
+    fullUrl: str | UnsetType = UNSET
+    resource: Raw
+    search: _Text = UNSET
+    request: _Text = UNSET
+    response: _Text = UNSET
 
 
 class _Bundle(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True, gc=False):
     resourceType: Literal["Bundle"]
-    id: _Text = msgspec.UNSET
-    meta: _Text = msgspec.UNSET
-    implicitRules: _Text = msgspec.UNSET
-    language: _Text = msgspec.UNSET
-    identifier: _Text = msgspec.UNSET
-    type: _Text = msgspec.UNSET
-    timestamp: _Text = msgspec.UNSET
-    total: _Text = msgspec.UNSET
-    link: _Text = msgspec.UNSET
+    id: _Text = UNSET
+    meta: _Text = UNSET
+    implicitRules: _Text = UNSET
+    language: _Text = UNSET
+    identifier: _Text = UNSET
+    type: _Text = UNSET
+    timestamp: _Text = UNSET
+    total: _Text = UNSET
+    link: _Text = UNSET
     entry: list[_Entry]
 
 
 # None of them keeps anything of what it reads, so threads may share them.
 _decode = msgspec.json.Decoder(_Bundle).decode
-_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_members = msgspec.json.Decoder(dict[str, Raw]).decode
 _encode = msgspec.json.Encoder().encode
 
 
 def read(data: bytes, slim: Slim | None = None) -> Any:
-    """The document, as `clean_json.read` gives it; equal parts of its resources may be one object, which
-    must not be changed. `slim`: see `usual_json.read`. Raises Doubt."""
+    """The document, as `clean_json.read` gives it; equal parts of its resources may be one object, which must not be changed.
+    `slim`: see `usual_json.read`. Raises Doubt."""
     if b'"Bundle"' not in data[:256]:
         return usual_json.read(data, {}, slim) or clean_json.read(data)
     try:
         bundle = _decode(data)
+        if len(_encode(bundle)) != len(data.strip()):  # white space, or a member that was dropped
+            return clean_json.read(data)
         values: dict[Any, Any] = {}
-        cuts = [_cut(entry, values, slim) for entry in bundle.entry]
-        rest = _encode(bundle)
+        usual = [_usual(entry, values, slim) for entry in bundle.entry]
+        bundle.entry = [entry for entry, known in zip(bundle.entry, usual, strict=True) if known is None]
+        lost = [_cut(entry, values) for entry in bundle.entry]
+        document = clean_json.read(_encode(bundle))
     except clean_json.TROUBLE:
         return clean_json.read(data)
-    if len(rest) + sum(length for length, _, _ in cuts) != len(data.strip()):  # white space, or a member that was dropped
-        return clean_json.read(data)
-    document = clean_json.read(rest)
-    for entry, (_, resource, elements) in zip(document["entry"], cuts, strict=True):
-        if resource is None:
-            entry["resource"].update(elements)
-        else:
-            entry["resource"] = resource
+    others = iter(document["entry"])
+    for entry, elements in zip(document["entry"], lost, strict=True):
+        entry["resource"].update(elements)
+    document["entry"] = [next(others) if known is None else known for known in usual]
     return document
 
 
-def _cut(entry: _Entry, values: dict[Any, Any], slim: Slim | None) -> tuple[int, dict[str, Any] | None, dict[str, Any]]:
-    """Put a hole in the place of the resource, or of each shared element of one that is not usual: by how much that shortened the
-    text, the resource, or the elements."""
+def _usual(entry: _Entry, values: dict[Any, Any], slim: Slim | None) -> dict[str, Any] | None:
+    """The entry, if its resource is usual and it holds no more than an address and what a search says of it."""
+    if entry.link is not UNSET or entry.request is not UNSET or entry.response is not UNSET:
+        return None
+    resource = usual_json.read(bytes(entry.resource), values, slim)
+    if resource is None:
+        return None
+    found: dict[str, Any] = {"resource": resource} if entry.fullUrl is UNSET else {"fullUrl": entry.fullUrl, "resource": resource}
+    if entry.search is not UNSET:
+        found["search"] = usual_json.shared(bytes(entry.search), values)
+        if found["search"] is None:
+            return None
+    return found
+
+
+def _cut(entry: _Entry, values: dict[Any, Any]) -> dict[str, Any]:
+    """Put a hole in the place of each shared element of the resource: what it has lost; nothing, if a member was dropped."""
     text = bytes(entry.resource)
-    resource = usual_json.read(text, values, slim)
-    if resource is not None:
-        entry.resource = _HOLE
-        return len(text) - 1, resource, {}
     members = _members(text)
-    elements: dict[str, Any] = {}
-    cut = 0
+    lost: dict[str, Any] = {}
+    if len(_encode(members)) != len(text):
+        return lost
     for name in _SHARED:
         if name in members:
-            piece = bytes(members[name])
-            value = usual_json.shared(piece, values)
+            value = usual_json.shared(bytes(members[name]), values)
             if value is not None:
-                members[name], elements[name] = _HOLE, value
-                cut += len(piece) - 1
-    if elements:
-        entry.resource = msgspec.Raw(_encode(members))
-    return cut, None, elements
+                members[name], lost[name] = _HOLE, value
+    if lost:
+        entry.resource = Raw(_encode(members))
+    return lost

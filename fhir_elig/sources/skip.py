@@ -17,22 +17,85 @@ from functools import lru_cache
 from typing import Any, cast
 
 import msgspec
+from msgspec import UNSET, Raw, UnsetType
 
 from fhir_elig.concepts import code_key
-from fhir_elig.sources.usual_json import is_clean, is_number
+from fhir_elig.sources import clean_json
+from fhir_elig.sources.usual_json import Meta, Period, Reference, is_clean, is_number
 
 Matters = Callable[[tuple[str, ...]], bool]
+_Codings = tuple[tuple[str, str], ...]
 
-# What is kept, and what nobody reads; an Observation that has anything else is read whole.
-_KEPT = frozenset("resourceType id meta status code subject effectiveDateTime effectivePeriod issued".split())
-_UNREAD = frozenset(
-    "language identifier basedOn category encounter performer valueQuantity valueCodeableConcept valueString interpretation note "
-    "specimen device referenceRange hasMember derivedFrom component".split()
-)
-_PLAIN = _UNREAD | _KEPT
-_PLAIN_PART = frozenset(("code", "valueQuantity", "valueCodeableConcept", "valueString", "interpretation", "referenceRange"))
-_NEEDED = frozenset(("id", "subject"))
 _REMEMBERED = 4096  # proofs that are kept
+_ALIKE = 12  # sound elements that are kept of each kind and test
+_HINT = 96  # bytes of a code that tell, as a rule, which it is
+_CODE = b'"code":{'
+
+
+class _Shape(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True, gc=False):
+    """An element of which all names are known; any other makes the Observation one that is read whole."""
+
+
+class _Identifier(_Shape, frozen=True, kw_only=True):
+    use: str | UnsetType = UNSET
+    system: str | UnsetType = UNSET
+    value: str | UnsetType = UNSET
+
+
+class _Reference(_Shape, frozen=True, kw_only=True):
+    reference: str | UnsetType = UNSET
+    type: str | UnsetType = UNSET
+    display: str | UnsetType = UNSET
+
+
+class _Quantity(_Shape, frozen=True, kw_only=True):
+    value: Any = UNSET
+    comparator: str | UnsetType = UNSET
+    unit: str | UnsetType = UNSET
+    system: str | UnsetType = UNSET
+    code: str | UnsetType = UNSET
+
+
+class _Note(_Shape, frozen=True, kw_only=True):
+    text: str | UnsetType = UNSET
+    time: str | UnsetType = UNSET
+
+
+class _Part(_Shape, frozen=True, kw_only=True):
+    """A component, or what an Observation has as well. None of it but the code is kept."""
+
+    code: Raw
+    valueQuantity: _Quantity | UnsetType = UNSET
+    valueCodeableConcept: Raw | UnsetType = UNSET
+    valueString: str | UnsetType = UNSET
+    interpretation: Raw | UnsetType = UNSET
+    referenceRange: Raw | UnsetType = UNSET
+
+
+class _Observation(_Part, frozen=True, kw_only=True):
+    """An Observation of which the adapters would read no more than a contact, if its codes do not matter."""
+
+    resourceType: str
+    id: str
+    subject: Reference
+    meta: Meta | UnsetType = UNSET
+    status: str | UnsetType = UNSET
+    effectiveDateTime: str | UnsetType = UNSET
+    effectivePeriod: Period | UnsetType = UNSET
+    issued: str | UnsetType = UNSET
+    component: list[_Part] | UnsetType = UNSET
+    # Nobody reads what follows.
+    language: str | UnsetType = UNSET
+    identifier: list[_Identifier] | UnsetType = UNSET
+    basedOn: list[_Reference] | UnsetType = UNSET
+    category: Raw | UnsetType = UNSET
+    encounter: _Reference | UnsetType = UNSET
+    performer: list[_Reference] | UnsetType = UNSET
+    note: list[_Note] | UnsetType = UNSET
+    specimen: _Reference | UnsetType = UNSET
+    device: _Reference | UnsetType = UNSET
+    hasMember: list[_Reference] | UnsetType = UNSET
+    derivedFrom: list[_Reference] | UnsetType = UNSET
 
 
 class _Coding(msgspec.Struct, frozen=True, gc=False):
@@ -45,8 +108,10 @@ class _Concept(msgspec.Struct, frozen=True, gc=False):
     text: str = ""
 
 
-_read_concept = msgspec.json.Decoder(_Concept).decode
-_read_concepts = msgspec.json.Decoder(list[_Concept]).decode
+_decode = msgspec.json.Decoder(_Observation, float_hook=clean_json.decimal).decode
+_encode = msgspec.json.Encoder(decimal_format="number").encode
+_decode_concept = msgspec.json.Decoder(_Concept).decode
+_decode_concepts = msgspec.json.Decoder(list[_Concept]).decode
 
 
 class Skip:
@@ -60,40 +125,48 @@ class Skip:
         self._matters = matters
         self._key = key
         self._codings = lru_cache(maxsize=_REMEMBERED)(self._read_codings)
+        self._tests: dict[bytes, _Test] = {}  # by the beginning of their codes
 
-    def __call__(self, resource: dict[str, Any], values: dict[Any, Any]) -> dict[str, Any] | None:
-        """The head of an Observation whose shared elements are text, as `usual_json` hands it out; `values` as there."""
-        code = self._code(resource, values)
-        plan = _plan(tuple(resource)) if code is not None else None
-        if plan is None or not _is_sound(resource, plan):
+    def __call__(self, text: bytes, values: dict[Any, Any]) -> dict[str, Any] | None:
+        """The head of the Observation that these bytes are; `values` holds elements of the same document that are kept."""
+        start = text.find(_CODE) + len(_CODE) - 1
+        hint = text[start : start + _HINT]
+        test = self._tests.get(hint)
+        if test is not None and not test.codings and text.startswith(test.text, start):
             return None
-        kept = {name: resource[name] for name in plan.kept}
-        kept["code"] = code
-        if "component" in resource:
-            parts = [self._part(part, values) for part in resource["component"]]
-            if None in parts:
+        try:
+            seen = _decode(text)
+            if test is None or seen.code != test.code:
+                test = self._remember(hint, seen.code)
+            if not test.codings or len(_encode(seen)) != len(text) or not test.is_sound(seen):
                 return None
-            kept["component"] = parts
+        except clean_json.TROUBLE:
+            return None
+        return self._head(seen, _shared(test.codings, values), values)
+
+    def _remember(self, hint: bytes, code: Raw) -> _Test:
+        if len(self._tests) >= _REMEMBERED:
+            self._tests.clear()
+        text = bytes(code)
+        test = self._tests[hint] = _Test(text, Raw(text), self._codings(text))
+        return test
+
+    def _head(self, seen: _Observation, code: dict[str, Any], values: dict[Any, Any]) -> dict[str, Any] | None:
+        kept: dict[str, Any] = {"resourceType": seen.resourceType, "id": seen.id, "code": code, "subject": seen.subject}
+        for name in ("meta", "status", "effectiveDateTime", "effectivePeriod", "issued"):
+            value = getattr(seen, name)
+            if value is not UNSET:
+                kept[name] = value
+        if seen.component is not UNSET:
+            codings = [self._codings(bytes(part.code)) for part in seen.component if _is_sound(part)]
+            if len(codings) < len(seen.component) or not all(codings):
+                return None
+            kept["component"] = [{"code": _shared(one, values)} for one in codings]
         return kept
 
-    def _part(self, part: dict[str, Any], values: dict[Any, Any]) -> dict[str, Any] | None:
-        code = self._code(part, values)
-        plan = _plan(tuple(part), of_part=True) if code is not None else None
-        return {"code": code} if plan is not None and _is_sound(part, plan) else None
-
-    def _code(self, part: dict[str, Any], values: dict[Any, Any]) -> dict[str, Any] | None:
-        """The codings of a concept that does not matter, without their names; None if it may."""
-        text = part.get("code")
-        codings = self._codings(bytes(text)) if text is not None else ()
-        if not codings:
-            return None
-        if codings not in values:
-            values[codings] = {"coding": [{"system": system, "code": code} for system, code in codings]}
-        return cast("dict[str, Any]", values[codings])
-
-    def _read_codings(self, text: bytes) -> tuple[tuple[str, str], ...]:
+    def _read_codings(self, text: bytes) -> _Codings:
         """System and code of each coding of a concept; none if it may matter, or is not plain."""
-        concept = _decoded(_read_concept, text)
+        concept = _decoded(_decode_concept, text)
         codings = tuple((one.system, one.code) for one in concept.coding) if concept is not None else ()
         if not all(system and code for system, code in codings):
             return ()
@@ -101,39 +174,66 @@ class Skip:
         return codings if codes and not self._matters(codes) else ()
 
 
-class _Plan(msgspec.Struct, frozen=True):
-    """What to do with an Observation of certain elements: keep some, see that others have no defect."""
-
-    kept: tuple[str, ...]
-    checks: tuple[tuple[str, Callable[[bytes], bool]], ...]
-    has_quantity: bool
-
-
-@lru_cache(maxsize=_REMEMBERED)
-def _plan(names: tuple[str, ...], of_part: bool = False) -> _Plan | None:
-    """None if it must be read whole."""
-    if not (_PLAIN_PART if of_part else _PLAIN).issuperset(names) or not (of_part or _NEEDED.issubset(names)):
-        return None
-    checks = tuple((name, _CHECKS[name]) for name in names if name in _CHECKS)
-    return _Plan(tuple(name for name in names if name in _KEPT), checks, "valueQuantity" in names)
+def _shared(codings: _Codings, values: dict[Any, Any]) -> dict[str, Any]:
+    """The concept of these codings, without their names; one object for all of a document."""
+    if codings not in values:
+        values[codings] = {"coding": [{"system": system, "code": code} for system, code in codings]}
+    return cast("dict[str, Any]", values[codings])
 
 
-def _is_sound(part: dict[str, Any], plan: _Plan) -> bool:
-    """Whether what is not kept of it has no defect, and the adapters would not stumble over it."""
-    for name, check in plan.checks:
-        if not check(bytes(part[name])):
-            return False
-    return not plan.has_quantity or is_number(part["valueQuantity"].get("value"))
+class _Test(msgspec.Struct):
+    """A test of which a result was seen before: its code, its codings if it does not matter, and what was sound beside them.
+
+    To compare such an element with one that is at hand takes less time than to look it up.
+    """
+
+    text: bytes
+    code: Raw
+    codings: _Codings
+    clean: list[Raw] = []
+    flags: list[Raw] = []
+
+    def is_sound(self, seen: _Observation) -> bool:
+        """Whether what is not kept of it has no defect, and the adapters would not stumble over it."""
+        return (
+            _is_known(seen.category, self.clean, is_clean)
+            and _is_known(seen.interpretation, self.flags, _is_flag)
+            and _is_known(seen.referenceRange, self.clean, is_clean)
+            and _is_value(seen)
+        )
+
+
+def _is_known(value: Raw | UnsetType, known: list[Raw], check: Callable[[bytes], bool]) -> bool:
+    if value is UNSET or value in known:
+        return True
+    text = bytes(value)
+    if not check(text):
+        return False
+    if len(known) < _ALIKE:
+        known.append(Raw(text))
+    return True
+
+
+def _is_sound(part: _Part) -> bool:
+    """The same of a component."""
+    return _is_known(part.interpretation, [], _is_flag) and _is_known(part.referenceRange, [], is_clean) and _is_value(part)
+
+
+def _is_value(part: _Part) -> bool:
+    amount, answer = part.valueQuantity, part.valueCodeableConcept
+    if amount is not UNSET and amount.value is not UNSET and not is_number(amount.value):
+        return False
+    return answer is UNSET or _is_answer(bytes(answer))
 
 
 @lru_cache(maxsize=_REMEMBERED)
 def _is_flag(text: bytes) -> bool:
-    return _decoded(_read_concepts, text) is not None
+    return _decoded(_decode_concepts, text) is not None
 
 
 @lru_cache(maxsize=_REMEMBERED)
 def _is_answer(text: bytes) -> bool:
-    return b'"extension"' not in text and _decoded(_read_concept, text) is not None
+    return b'"extension"' not in text and _decoded(_decode_concept, text) is not None
 
 
 def _decoded(read: Callable[[bytes], Any], text: bytes) -> Any:
@@ -142,6 +242,3 @@ def _decoded(read: Callable[[bytes], Any], text: bytes) -> Any:
         return read(text) if is_clean(text) else None
     except msgspec.MsgspecError:
         return None
-
-
-_CHECKS = {"category": is_clean, "referenceRange": is_clean, "interpretation": _is_flag, "valueCodeableConcept": _is_answer}

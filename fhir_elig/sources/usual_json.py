@@ -27,19 +27,19 @@ _LARGEST = 10**clean_json.MAX_DIGITS
 _HEAD = b'{"resourceType":"'
 _START = len(_HEAD)
 
-Slim = Callable[[dict[str, Any], dict[Any, Any]], dict[str, Any] | None]
+Slim = Callable[[bytes, dict[Any, Any]], dict[str, Any] | None]
 
 # The elements of own bytes. None of them can be deep: what their types do not name is dropped, and so found out.
 
 
-class _Meta(TypedDict, total=False):
+class Meta(TypedDict, total=False):
     versionId: str
     lastUpdated: str
     source: str
     profile: list[str]
 
 
-class _Reference(TypedDict, total=False):
+class Reference(TypedDict, total=False):
     reference: str
     type: str
     display: str
@@ -59,7 +59,7 @@ class _Quantity(TypedDict, total=False):
     code: str
 
 
-class _Period(TypedDict, total=False):
+class Period(TypedDict, total=False):
     start: str
     end: str
 
@@ -80,7 +80,7 @@ class _Amount(TypedDict, total=False):
 
 
 class _Supply(TypedDict, total=False):
-    validityPeriod: _Period
+    validityPeriod: Period
     numberOfRepeatsAllowed: _Count
     quantity: _Amount
     expectedSupplyDuration: _Amount
@@ -89,14 +89,14 @@ class _Supply(TypedDict, total=False):
 class _Resource(TypedDict, total=False):
     resourceType: str
     id: str
-    meta: _Meta
+    meta: Meta
     language: str
     identifier: list[_Identifier]
     status: str
     category: Raw
     code: Raw
-    subject: _Reference
-    encounter: _Reference
+    subject: Reference
+    encounter: Reference
     note: list[_Note]
 
 
@@ -111,22 +111,22 @@ class _Component(TypedDict, total=False):
 
 
 class _Observation(_Resource, total=False):
-    basedOn: list[_Reference]
+    basedOn: list[Reference]
     effectiveDateTime: str
-    effectivePeriod: _Period
+    effectivePeriod: Period
     issued: str
-    performer: list[_Reference]
+    performer: list[Reference]
     valueQuantity: _Quantity
     valueCodeableConcept: Raw
     valueString: str
     interpretation: Raw
     method: Raw
     dataAbsentReason: Raw
-    specimen: _Reference
-    device: _Reference
+    specimen: Reference
+    device: Reference
     referenceRange: Raw
-    hasMember: list[_Reference]
-    derivedFrom: list[_Reference]
+    hasMember: list[Reference]
+    derivedFrom: list[Reference]
     component: list[_Component]
 
 
@@ -138,20 +138,20 @@ class _Condition(_Resource, total=False):
     onsetDateTime: str
     abatementDateTime: str
     recordedDate: str
-    recorder: _Reference
-    asserter: _Reference
+    recorder: Reference
+    asserter: Reference
 
 
 class _MedicationRequest(_Resource, total=False):
     intent: str
     priority: str
     medicationCodeableConcept: Raw
-    medicationReference: _Reference
+    medicationReference: Reference
     authoredOn: str
-    requester: _Reference
-    recorder: _Reference
+    requester: Reference
+    recorder: Reference
     reasonCode: Raw
-    reasonReference: list[_Reference]
+    reasonReference: list[Reference]
     dosageInstruction: Raw
     dispenseRequest: _Supply
 
@@ -163,18 +163,18 @@ _Class = TypedDict("_Class", {"class": Raw}, total=False)
 class _Encounter(_Resource, _Class, total=False):
     type: Raw
     serviceType: Raw
-    period: _Period
+    period: Period
     reasonCode: Raw
-    serviceProvider: _Reference
+    serviceProvider: Reference
 
 
 class _Procedure(_Resource, total=False):
     performedDateTime: str
-    performedPeriod: _Period
-    recorder: _Reference
-    asserter: _Reference
+    performedPeriod: Period
+    recorder: Reference
+    asserter: Reference
     reasonCode: Raw
-    reasonReference: list[_Reference]
+    reasonReference: list[Reference]
     bodySite: Raw
     outcome: Raw
 
@@ -207,23 +207,23 @@ def read(text: bytes, values: dict[Any, Any], slim: Slim | None = None) -> dict[
     """The resource, as `strict_json.parse` gives it; None if it is not usual, sound or not.
 
     `values` are the shared elements of this document by their bytes. What stands in them is part of several resources, so it
-    must not be changed. `slim` is asked of each Observation what to keep of it (None: all), while its shared elements are text.
+    must not be changed. `slim` is asked of each Observation what to keep of it (None: all).
     """
     if not text.startswith(_HEAD):
         return None
     kind = _KINDS.get(text[_START : text.find(b'"', _START)])
     if kind is None:
         return None
+    if slim is not None and kind is _OBSERVATION:
+        kept = slim(text, values)
+        if kept is not None:
+            return kept
     try:
         resource = kind.decode(text)
         if len(_encode(resource)) != len(text):
             return None
     except TROUBLE:
         return None
-    if slim is not None and kind is _OBSERVATION:
-        kept = slim(resource, values)
-        if kept is not None:
-            return kept
     return resource if _is_filled(resource, kind.shared, values) else None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -82,6 +83,27 @@ def test_references_of_a_linked_bundle_are_rewritten_in_every_resource() -> None
         found = [one["code"]["extension"][0]["valueReference"] for one in chart.resources if "code" in one]
         assert found == [{"reference": "Patient/p1"}] * 2
         assert codes(bundle(result("c", linked)))[0] == linked
+
+
+def test_what_a_search_says_of_an_entry_is_kept_and_a_change_is_no_usual_entry() -> None:
+    resource = json.loads(result("a"))
+    entries = [
+        {"fullUrl": "https://x/Observation/a", "resource": resource, "search": {"mode": "match", "score": 0.50}},
+        {"resource": resource, "search": {"mode": "outcome"}},
+        {"resource": resource, "search": None},
+        {"resource": resource, "request": {"method": "DELETE", "url": "Observation/a"}},
+        {"resource": resource, "link": []},
+        {"resource": resource, "response": {"status": "200"}},
+        {"resource": {**resource, "code": {"text": "x", "extension": [{"url": "y"}]}, "extension": []}},
+    ]
+    data = json.dumps({"resourceType": "Bundle", "entry": entries}, **COMPACT).encode()
+    assert shared_json.read(data) == json.loads(data, parse_float=Decimal)
+    same(data)
+    spaced = data.replace(b'"extension":[]', b'"extension": []')
+    assert shared_json.read(spaced) == json.loads(data, parse_float=Decimal)
+    same(spaced)
+    same(data.replace(b'"url":"y"', b'"url":"y","url":"z"'))
+    same(data.replace(b'"score":0.5', b'"score":1e400'))
 
 
 DEFECTS = [

@@ -271,24 +271,67 @@ def corpus() -> Iterator[bytes]:
         yield lines(*chart_of(seed, 4)[0][1:])
 
 
+def _patched(patch: pytest.MonkeyPatch, **values: Any) -> Skip:
+    for name, value in values.items():
+        patch.setattr(skipping, name, value)
+    return Skip(MATTERS)
+
+
+def _forgetful(patch: pytest.MonkeyPatch, names: frozenset[str] | None) -> Skip:
+    """One that does not see whether the whole text was read, and of which elements it reads these only (None: all)."""
+    decode, texts = skipping._decode, [b""]
+
+    def read(text: bytes) -> Any:
+        texts[0] = text
+        if names is None:
+            return decode(text)
+        return decode(json.dumps({name: value for name, value in json.loads(text).items() if name in names}).encode())
+
+    return _patched(patch, _decode=read, _encode=lambda seen: texts[0])
+
+
+def _sure(*_: Any) -> bool:
+    return True
+
+
+NAMES = frozenset(skipping._Observation.__struct_fields__)
 EAGER: dict[str, Callable[[pytest.MonkeyPatch], Skip]] = {
     "every code": lambda patch: Skip(lambda codes: False),
     "the first coding alone": lambda patch: Skip(lambda codes: MATTERS(codes[:1])),
-    "whatever else it has": lambda patch: _patched(patch, "_PLAIN", type("All", (), {"issuperset": lambda self, names: True})()),
-    "any part": lambda patch: _patched(patch, "_PLAIN_PART", type("All", (), {"issuperset": lambda self, names: True})()),
-    "without checks": lambda patch: _patched(patch, "_CHECKS", {}),
-    "any number": lambda patch: _patched(patch, "is_number", lambda value: True),
+    "keys that stand twice": lambda patch: _forgetful(patch, None),
+    "whatever else it has": lambda patch: _forgetful(patch, NAMES),
+    "the components of any code": lambda patch: _forgetful(patch, NAMES - {"component"}),
+    "elements with defects": lambda patch: _patched(patch, is_clean=_sure),
+    "flags of any shape": lambda patch: _patched(patch, _is_flag=_sure),
+    "answers of any shape": lambda patch: _patched(patch, _is_answer=_sure),
+    "any number": lambda patch: _patched(patch, is_number=_sure),
 }
-
-
-def _patched(patch: pytest.MonkeyPatch, name: str, value: Any) -> Skip:
-    patch.setattr(skipping, name, value)
-    return Skip(MATTERS)
 
 
 @pytest.mark.parametrize("what", EAGER)
 def test_these_comparisons_find_a_skip_that_is_too_eager(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    skipping._plan.cache_clear()
     eager = EAGER[what](monkeypatch)
     assert any(records(data, eager) != records(data, None) for data in corpus())
-    skipping._plan.cache_clear()
+
+
+def test_a_test_that_was_seen_before_is_known_by_its_whole_code() -> None:
+    long = {"system": LOCAL, "code": "X" * 150}
+    for codings in ([long], [long, KNOWN], [long, OTHER], [long], [long, KNOWN]):
+        resource = with_(code={"coding": codings})
+        assert is_skipped(resource) == (KNOWN not in codings)
+        nothing_is_lost(lines(resource))
+
+
+def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(skipping, "_REMEMBERED", 3)
+    slim = Skip(MATTERS)
+    for number in range(10):
+        text = json.dumps(
+            with_(code={"coding": [{"system": LOCAL, "code": f"X{number}"}]}, referenceRange=[{"text": str(number)}]), **COMPACT
+        )
+        assert slim(text.encode(), {}) is not None
+        assert slim(text.replace('"H"', f'"H{number}"').encode(), {}) is not None
+        assert len(slim._tests) <= 3
+    for number in range(50):
+        assert slim(text.replace('"H"', f'"L{number}"').encode(), {}) is not None
+    assert max(len(test.flags) for test in slim._tests.values()) == skipping._ALIKE

@@ -178,8 +178,6 @@ def _keys(path: Path, data: Any) -> Path:
     """The path as the file writes it: `of` and `body` stand where the author wrote them, and only there."""
     keys: list[str | int] = []
     for step in path:
-        if step in ("of", "body") and not (isinstance(data, dict) and step in data):
-            continue
         if isinstance(step, int) and isinstance(data, dict) and "of" in data:
             keys.append("of")
             data = data["of"]

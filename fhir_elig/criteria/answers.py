@@ -36,10 +36,8 @@ def interpreted(result: Result, context: Context) -> set[str]:
 def above_own_range(candidate: Candidate, context: Context) -> bool:
     """Whether a number may lie above the upper limit of its own reference range."""
     names = {name for code in candidate.result.codes for name in context.concepts.names_of(code)[0]}
-    analyte = next((context.concepts.analytes.get(context.concepts.by_name[n].analyte) for n in sorted(names)), None)
-    if analyte is None or candidate.reading.interval is None:
+    analyte = context.concepts.analytes[context.concepts.by_name[min(names)].analyte]  # one for all, or it was not read
+    normal, interval = limit_of_normal("ULN", candidate, analyte, context), candidate.reading.interval
+    if interval is None or normal is None or not normal.known or normal.interval.low is None:
         return False
-    normal = limit_of_normal("ULN", candidate, analyte, context)
-    if normal is None or not normal.known or normal.interval.low is None:
-        return False
-    return compare(candidate.reading.interval, Interval(high=normal.interval.low)) is not MET
+    return compare(interval, Interval(high=normal.interval.low)) is not MET

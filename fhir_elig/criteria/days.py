@@ -84,8 +84,7 @@ def span_days(span: Span) -> tuple[int, int]:
             years, months = divmod(span.count, 12)
             few, many = _MONTHS.get(months, (0, 0))
             return few + 365 * years, many + 365 * years + -(-years // 4)
-        case Unit.YEAR:
-            return 365 * span.count, 365 * span.count + -(-span.count // 4)
+    return 365 * span.count, 365 * span.count + -(-span.count // 4)
 
 
 def clip(days: Days, low: int, high: int) -> Days:

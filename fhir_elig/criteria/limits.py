@@ -18,7 +18,7 @@ from fhir_elig import units
 from fhir_elig.criteria.base import Binder, Path
 from fhir_elig.criteria.context import Context
 from fhir_elig.criteria.normal import Normal, limit_of_normal
-from fhir_elig.criteria.outcome import Outcome, reason_of, unknown
+from fhir_elig.criteria.outcome import Outcome, reason_of
 from fhir_elig.criteria.select import Candidate
 from fhir_elig.quantity import Analyte, Interval, compare, parse_number
 from fhir_elig.verdict import MET, NOT_MET, UNKNOWN, Reason, SetAside, Verdict, agree, all_of
@@ -122,8 +122,7 @@ def judge(candidate: Candidate, limits: Limits, context: Context) -> Outcome:
     """One value against all limits: verdict, evidence with the limit."""
     value = candidate.reading.interval
     analyte = limits.analyte
-    if value is None or analyte is None:
-        return unknown(candidate.reading.reason or Reason.NOT_NUMERIC, evidence=candidate.evidence)
+    assert value is not None and analyte is not None  # what cannot be read is told before
     parts = [_judge_one(value, limit, candidate, analyte, context) for limit in limits.limits]
     verdict = all_of([part.verdict for part in parts])
     doubt = next(part.doubt for part in parts if part.verdict is verdict)

@@ -144,9 +144,6 @@ class Readings(Kind):
             children=children,
         )
 
-    def evaluate(self, context: Context) -> Outcome:
-        return self.settle(None, context)
-
 
 def _others(chosen: Outcome, outcomes: dict[str, Outcome]) -> list[str]:
     """The readings that would change the verdict."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from fhir_elig.assessment import assess
-from fhir_elig.record import Record
+from fhir_elig.record import Flaw, Record
 from tests.spec.table import (
     Row,
     assessed,
@@ -44,6 +44,7 @@ ROWS = [
     Row("the 66th birthday is not", (person("1959-06-01"),), AGE, "not-met", "out-of-range"),
     Row("a month that holds the 18th birthday decides nothing", (person("2007-06"),), AGE, "unknown", "imprecise-date"),
     Row("a month before it decides", (person("2007-05"),), AGE, "met", "in-range"),
+    Row("a modifier on the patient", (person("1980-01-01", flaws=(Flaw.MODIFIER,)),), AGE, "unknown", "modifier"),
     Row("no birth date: nothing is known", (person(None),), AGE, "unknown", "not-found"),
     Row("born after the day of the run", (person("2026-01-01"),), AGE, "unknown", "implausible"),
     Row("born tomorrow", (person("2025-06-02"),), AGE, "unknown", "implausible"),

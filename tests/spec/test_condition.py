@@ -9,6 +9,7 @@ import pytest
 from fhir_elig.record import Coded, Counts, Flaw, Refused, Strength
 from tests.spec.table import (
     EVERYTHING,
+    LOCAL,
     Row,
     check,
     contact,
@@ -172,6 +173,12 @@ IN_WINDOW = [
         events={"leukapheresis": "2025-06"},
     ),
     case("open, begun in a month that may be as long ago", (lungs("2025-02"), *SEEN), "unknown", "needs-person"),
+    case(
+        "something else, dated in the future",
+        (problem("onychomycosis", "2025-07-01"), problem(LOCAL + "X77", "2025-07-01"), *SEEN),
+        "not-met",
+        "absent",
+    ),
     case(
         "an end that lies in the future does not reach beyond now", (lungs("2025-05-20", "2025-07-01"), *SEEN), "met", "present"
     ),

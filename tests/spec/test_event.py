@@ -52,6 +52,8 @@ DRUGS = "event: {medications: [growth_factor_white], window: {before: 7 d}, abse
 OPEN = "event: {procedures: [transfusion_any], window: {before: 7 d}}"
 LEUKA = "event: {procedures: [transfusion_any], window: {milestone: leukapheresis, before: 7 d}, absence: closed}"
 HOURS = "event: {medications: [growth_factor_white], window: {milestone: leukapheresis, before: 48 h}, absence: closed}"
+ANY_HB = "{id: hb, text: t, any-of: [{not: {value: {concepts: [hemoglobin], at-least: 90 g/L}}}, {sex: {is: male}}]}"
+AROUND = "event: {procedures: [transfusion_any], of-results: [hb], window: {before: 7 d}, absence: closed}"
 SEEN = (contact("2025-05-28"), *EVERYTHING)
 RBC, GCSF = "transfusion_red_cells", "growth_factor_white"
 GIVEN = {"strength": Strength.ADMINISTERED, "single": True}
@@ -74,6 +76,13 @@ WINDOW = [
     Row("no date at all", (event(RBC, None), *SEEN), SUPPORT, "unknown", "imprecise-date"),
     Row("without a window any time counts", (event("sterile", "2001"),), "event: {procedures: [sterile]}", "met", "present"),
     Row("a milestone without a date", (event("transfusion_any", "2025-05-28"), *SEEN), LEUKA, "unknown", "pending-event"),
+    Row(
+        "no result of the other criterion, which could be of any time: its window adds nothing",
+        SEEN,
+        f"all-of: [{ANY_HB}, {{id: e, text: t, {AROUND}}}]",
+        "not-met",
+        "absent",
+    ),
     Row("days still to come", SEEN, LEUKA, "unknown", "pending-event", {"events": {"leukapheresis": "2025-06-03"}}),
     Row(
         "an event before them decides",

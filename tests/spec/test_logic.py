@@ -8,7 +8,7 @@ from textwrap import indent
 
 import pytest
 
-from tests.spec.table import Row, assessed, check, result, said
+from tests.spec.table import Row, assessed, check, lab, result, said
 from tests.spec.words import Page
 
 PAGE = Page(
@@ -243,6 +243,21 @@ def test_not_may_be_written_with_its_body() -> None:
 
 def test_a_list_may_be_written_with_of() -> None:
     assert verdict("all-of:\n  of: [{sex: {is: male}}]") == MET
+
+
+def test_members_without_dates_fit_in_any_span() -> None:
+    both = "all-of: {of: [{sex: {is: male}}, {value: {concepts: [hemoglobin], at-least: 90 g/L}}], together: 7 d}"
+    assert said(result("all-of: {of: [{sex: {is: male}}], together: 7 d}")) == (MET, "present")
+    assert result(both, lab("hemoglobin", "95 g/L")).verdict.value == MET
+
+
+def test_dates_that_fit_in_no_span_leave_it_open() -> None:
+    hb, plt = "{value: {concepts: [hemoglobin], at-least: 90 g/L}}", "{value: {concepts: [platelets], at-least: 75 10*9/L}}"
+    both = f"all-of: {{of: [{hb}, {plt}], together: 7 d}}"
+    facts = lab("hemoglobin", "95 g/L", "2025-05-20"), lab("platelets", "80 10*9/L", "2025-05-27")
+    assert result(both, *facts).verdict.value == MET
+    later = lab("platelets", "80 10*9/L", "2025-05-28")
+    assert said(result(both, facts[0], later)) == (UNKNOWN, "ambiguous-protocol")
 
 
 PARTS = """applies-if:

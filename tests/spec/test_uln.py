@@ -8,6 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from fhir_elig import adapters
@@ -17,6 +18,7 @@ from fhir_elig.record import Coded, Counts, ReferenceRange
 from fhir_elig.verdict import Retrieved
 from tests.spec.table import (
     Row,
+    chart,
     check,
     code_of,
     lab,
@@ -373,6 +375,13 @@ def test_learning_the_sex_never_flips_a_verdict_that_the_sites_limit_gave() -> N
     after = said(result(ALT, FEMALE, fact, **ONE))
     assert after == ("not-met", "out-of-range")
     assert before[0] in ("unknown", after[0])
+
+
+def test_without_a_patient_the_limits_of_both_sexes_hold() -> None:
+    nobody = msgspec.structs.replace(chart(lab("alt", "130 U/L", **limits(None, "34 U/L", sex="female"))), person=None)
+    found = assess(protocol(ALT), nobody, run(**ONE)).criteria[0]
+    assert found.verdict.value == "unknown"
+    assert said(result(ALT, FEMALE, nobody.results[0], **ONE)) == ("not-met", "out-of-range")
 
 
 def test_a_value_as_text_lends_its_unit_to_a_range_without_one() -> None:

@@ -35,6 +35,12 @@ STRICT = "value: {concepts: [hemoglobin], more-than: 90 g/L, less-than: 100 g/L,
 ANC = "value: {concepts: [anc], or-derive: {formula: anc-from-differential}, at-least: 1000 /uL, window: {before: 28 d}}"
 ALC = "value: {concepts: [alc], or-derive: {formula: alc-from-differential}, at-least: 100 /uL, window: {before: 28 d}}"
 OPEN_END = "value: {concepts: [hemoglobin], at-least: 90 g/L, window: {milestone: enrollment, before: 0 d, after: all}}"
+NEAR = (
+    "value: {concepts: [hemoglobin], at-least: 90 g/L, pick: nearest, window: {milestone: enrollment, before: 28 d, after: 28 d}}"
+)
+MAY_1 = {"events": {"enrollment": "2025-05-01"}}
+MET = ("met", "in-range")
+ALT = "value: {concepts: [alt], at-most: 100 U/L, window: {before: 28 d}}"
 LD = "value: {concepts: [hemoglobin], at-least: 90 g/L, window: {milestone: lymphodepletion, before: 48 h}}"
 
 
@@ -677,7 +683,31 @@ BY_VALUE = [
         "not-met",
         "out-of-range",
     ),
+    Row("the nearer one of before and after", (hb("80 g/L", "2025-04-20"), hb("95 g/L", "2025-05-05")), NEAR, *MET, MAY_1),
+    Row("the nearer one of two after", (hb("80 g/L", "2025-05-20"), hb("95 g/L", "2025-05-10")), NEAR, *MET, MAY_1),
+    Row(
+        "one before and one after that may be as near",
+        (hb("80 g/L", "2025-04-28"), hb("95 g/L", "2025-05-04")),
+        NEAR,
+        "unknown",
+        "imprecise-date",
+        MAY_1,
+    ),
+    Row(
+        "one without a time beside one before and one after",
+        (hb("80 g/L", None), hb("95 g/L", "2025-04-28"), hb("95 g/L", "2025-05-20")),
+        NEAR,
+        "unknown",
+        "imprecise-date",
+        MAY_1,
+    ),
 ]
+
+
+def test_a_result_whose_code_is_not_verified_is_named_and_not_used() -> None:
+    found = result(ALT, lab("http://loinc.org|1743-4", "20 U/L"), lab("http://loinc.org|1744-2", "20 U/L", "2024-01-01"))
+    assert said(found) == ("unknown", "not-found")
+    assert [entry.why for entry in found.set_aside] == ["code not verified"]
 
 
 @pytest.mark.parametrize("row", BY_VALUE, ids=str)

@@ -229,6 +229,11 @@ def test_places_and_paths_follow_the_keys_that_the_author_wrote(criterion: str, 
     assert findings(f"{SOUND}  - {{id: c, text: t, {criterion}}}\n")[0].where == f"bad.yaml:{place}"
 
 
+def test_a_protocol_without_a_criterion_is_none() -> None:
+    head = HEAD.replace("screning", "screening").replace("inclusion:", "inclusion: []")
+    assert "a protocol has at least one inclusion criterion" in findings(head)[0].why
+
+
 def test_a_fault_of_the_only_criterion_is_told_alone() -> None:
     only = HEAD.replace("screning", "screening") + "  - {id: c, text: t, sex: {is: male, whom: x}}\n"
     assert [f.code for f in findings(only)] == ["FE0202"]

@@ -32,6 +32,11 @@ def spanned(found: When) -> tuple[str, str]:
     return times.iso(found.first), times.iso(found.last)
 
 
+def test_an_instant_beyond_the_calendar_lies_on_its_first_or_last_day() -> None:
+    assert times.day_of(times.BEGIN - 1000 * DAY, "UTC") == FIRST_DAY
+    assert times.day_of(times.END + 1000 * DAY, "UTC") == LAST_DAY
+
+
 @pytest.mark.parametrize("vector", MONTHS, ids=lambda vector: vector["id"])
 def test_calendar_months_are_clipped_at_the_months_end(vector: dict[str, Any]) -> None:
     start = day(vector["from"])

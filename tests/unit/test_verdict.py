@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from itertools import product
+from typing import cast
 
 import pytest
 
+from fhir_elig.criteria.base import Kind
+from fhir_elig.criteria.context import Context
 from fhir_elig.verdict import (
     MET,
     NOT_APPLICABLE,
@@ -79,6 +82,11 @@ def test_a_criterion_is_found_at_any_depth() -> None:
 )
 def test_a_type_of_which_something_did_not_arrive_is_broken(note: str, broken: bool) -> None:
     assert Retrieved("Observation", not note, note).broken is broken
+
+
+def test_a_kind_that_does_not_say_how_it_is_evaluated_has_no_verdict() -> None:
+    with pytest.raises(NotImplementedError):
+        Kind().evaluate(cast(Context, None))
 
 
 def test_the_json_is_one_line_and_leaves_out_what_says_nothing() -> None:

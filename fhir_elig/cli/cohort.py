@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fhir_elig.cli import matrix
-from fhir_elig.cli.options import AnswersOption, AsOfOption, CompleteOption, EventOption, SiteOption
+from fhir_elig.cli.engines import ENGINES, EngineOption, RemoteOption, run_on_spark
+from fhir_elig.cli.options import AnswersOption, AsOfOption, CompleteOption, EventOption, SiteOption, known
 
 if TYPE_CHECKING:
     from fhir_elig.cohort.manifest import Manifest
@@ -21,19 +22,24 @@ ProtocolsOption = Annotated[
     list[str],
     typer.Option("--protocol", help="A bundled protocol's id, or a protocol file; may be repeated", metavar="ID_OR_FILE"),
 ]
-DataOption = Annotated[Path, typer.Option("--data", help="A file or folder of FHIR JSON or NDJSON, searched recursively")]
+DataOption = Annotated[
+    str, typer.Option("--data", help="A file or folder of FHIR JSON or NDJSON, searched recursively", metavar="PATH")
+]
+OutOption = Annotated[str, typer.Option("--out", help="The folder of the run; new or empty", metavar="RUN")]
 
 
 @app.command()
 def run(
     protocol: ProtocolsOption,
     data: DataOption,
-    out: Annotated[Path, typer.Option("--out", help="The folder of the run; new or empty", metavar="RUN")],
+    out: OutOption,
     as_of: AsOfOption = None,
     event: EventOption = [],  # noqa: B006  typer reads the default
     answers: AnswersOption = None,
     site: SiteOption = None,
     complete: CompleteOption = "",
+    engine: EngineOption = "local",
+    spark_remote: RemoteOption = "",
 ) -> int:
     """Hold every chart of a folder against the protocols; results go into RUN.
 
@@ -44,11 +50,14 @@ def run(
     from fhir_elig.cohort.settings import RunOptions
 
     options = RunOptions(
-        protocols=tuple(protocol), data=str(data), as_of=as_of, events=tuple(event), answers=str(answers or ""),
+        protocols=tuple(protocol), data=data, as_of=as_of, events=tuple(event), answers=str(answers or ""),
         site=str(site or ""), complete=complete,
     )  # fmt: skip
-    finished = begin(options, RunFolder(out))
-    _tell(finished.manifest, out)
+    known("--engine", engine, ENGINES)
+    if engine == "spark":
+        return run_on_spark(options, out, spark_remote)
+    finished = begin(options, RunFolder(Path(out)))
+    _tell(finished.manifest, Path(out))
     return finished.exit_code
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from fhir_elig.criteria.base import near
 from fhir_elig.errors import UsageError
 from fhir_elig.protocol import Protocol, load_protocol
 from fhir_elig.site import Site, load_site
+
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+:/")
 
 
 class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,7 +43,8 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _absolute(path: str) -> str:
-    return str(Path(path).absolute()) if path else ""
+    """An absolute path; what has a scheme (`s3://`, `dbfs:/`) is an address and stays as it is."""
+    return str(Path(path).absolute()) if path and not _ADDRESS.match(path) else path
 
 
 def screenings(options: RunOptions) -> tuple[Screening, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
 from typing import Literal
 
 from fhir_elig.record import Refused
@@ -60,6 +61,12 @@ class Coverage:
             if not voucher.folder or file.name.startswith(voucher.folder + "/"):
                 for patient in file.held:
                     self._vouched.setdefault(survivors.get(patient, patient), set()).update(voucher.types)
+
+    def without_vouchers(self) -> Coverage:
+        """The same losses, and no manifest has vouched for anybody yet; so a part of the patients can be looked at alone."""
+        other = copy(self)
+        other._vouched = {}
+        return other
 
     def is_broken(self, patient: str) -> bool:
         """Whether something could not be read that may have been the patient's."""

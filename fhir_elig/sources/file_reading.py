@@ -7,7 +7,7 @@ import io
 import re
 import zlib
 from collections.abc import Iterator
-from typing import IO, cast
+from typing import IO, Protocol, cast
 
 import msgspec
 
@@ -19,6 +19,8 @@ from fhir_elig.sources.usual_json import Slim
 
 MAX_LINE = 16 * 1024 * 1024  # bytes of one NDJSON line, decoded
 MAX_DOCUMENT = 256 * 1024 * 1024  # bytes of a JSON file; of one that was packed, at most strict_json.LIMIT
+# What reading a packed file raises where it is damaged.
+DAMAGED = (gzip.BadGzipFile, zlib.error, EOFError)
 _BOM = b"\xef\xbb\xbf"
 _LINKED = re.compile(rb'"reference"\s*:\s*"(?:urn|https?):')
 _TYPE = re.compile(rb'"resourceType"\s*:\s*"([A-Z][A-Za-z]{1,63})"')
@@ -31,16 +33,30 @@ def read_file(file: FoundFile, base: str | None = None, slim: Slim | None = None
     `losses`."""
     contents = Contents(file.name, base, slim)
     try:
-        with _opened(file) as stream:
-            if file.path.name.lower().endswith(LINES):
-                _read_lines(stream, contents)
-            else:
-                _read_document(stream, contents, LIMIT if isinstance(stream, gzip.GzipFile) else MAX_DOCUMENT)
-    except (gzip.BadGzipFile, zlib.error, EOFError):
-        _give_up(contents, "the compressed file is damaged or cut")
+        with opened(file) as stream:
+            _read_stream(stream, contents)
+    except DAMAGED:
+        give_up(contents, "the compressed file is damaged or cut")
     except OSError as error:
-        _give_up(contents, f"the file cannot be read: {(error.strerror or 'input error').lower()}")
+        give_up(contents, f"the file cannot be read: {(error.strerror or 'input error').lower()}")
     return contents
+
+
+def take_file(data: bytes, contents: Contents) -> None:
+    """Like `read_file`, of a file whose bytes are in memory, plain or gzip. Never raises."""
+    packed = data[:2] == b"\x1f\x8b" or (len(data) < 2 and contents.name.lower().endswith(".gz"))
+    try:
+        with gzip.GzipFile(fileobj=io.BytesIO(data)) if packed else io.BytesIO(data) as stream:
+            _read_stream(cast(IO[bytes], stream), contents)
+    except DAMAGED:
+        give_up(contents, "the compressed file is damaged or cut")
+
+
+def _read_stream(stream: IO[bytes], contents: Contents) -> None:
+    if contents.name.lower().endswith(LINES):
+        _read_lines(stream, contents)
+    else:
+        _read_document(stream, contents, LIMIT if isinstance(stream, gzip.GzipFile) else MAX_DOCUMENT)
 
 
 def read_data(data: bytes, name: str, base: str | None = None, slim: Slim | None = None) -> Contents:
@@ -50,7 +66,7 @@ def read_data(data: bytes, name: str, base: str | None = None, slim: Slim | None
     return contents
 
 
-def _opened(file: FoundFile) -> IO[bytes]:
+def opened(file: FoundFile) -> IO[bytes]:
     """The decoded stream. The first bytes tell whether it is packed, whatever the name says."""
     with file.path.open("rb") as stream:
         head = stream.read(2)
@@ -59,7 +75,8 @@ def _opened(file: FoundFile) -> IO[bytes]:
     return cast(IO[bytes], gzip.open(file.path)) if head == b"\x1f\x8b" else file.path.open("rb")
 
 
-def _give_up(contents: Contents, why: str) -> None:
+def give_up(contents: Contents, why: str) -> None:
+    """Use nothing of a file that breaks off in its midst."""
     contents.discard()
     contents.lose(Loss(where=contents.name, why=why, types=_types(contents), cut=True))
 
@@ -120,24 +137,40 @@ def _named(data: bytes) -> set[str]:
 # Lines -----------------------------------------------------------------------------------------------------------------
 
 
-def _read_lines(stream: IO[bytes], contents: Contents) -> None:
+class LineStream(Protocol):
+    """Where lines come from: a file, or a stretch of one."""
+
+    def readline(self, limit: int, /) -> bytes: ...
+
+
+def _read_lines(stream: LineStream, contents: Contents) -> None:
+    take_lines(stream, contents)
+    settle_types(contents)
+
+
+def take_lines(stream: LineStream, contents: Contents, *, from_start: bool = True) -> int:
+    """Takes every line and gives their number; call `settle_types` when all of the file was taken.
+
+    `from_start` is False for a later stretch of a file, whose first bytes are no mark of byte order.
+    """
     contents.by_line = True
-    for number, line, ended in _lines(stream):
+    number = 0
+    for number, line, ended in _lines(stream, from_start):
         where = f"{contents.name}:{number}"
         if line is None:
             contents.read += 1
             contents.lose(Loss(where=where, why=f"a line of more than {MAX_LINE} bytes", cut=not ended, of_file=True))
         elif line:
             _read_line(line, where, ended, contents)
-    _settle_types(contents)
+    return number
 
 
-def _lines(stream: IO[bytes]) -> Iterator[tuple[int, bytes | None, bool]]:
+def _lines(stream: LineStream, from_start: bool) -> Iterator[tuple[int, bytes | None, bool]]:
     """Number, text (None: too long) and whether a newline ended it; only `\\n` ends a line, so U+2028 may stand in text."""
     number = 0
     while line := stream.readline(MAX_LINE + 3):
         number += 1
-        if number == 1:
+        if number == 1 and from_start:
             line = line.removeprefix(_BOM)
         ended = line.endswith(b"\n")
         text: bytes | None = line.strip(b" \t\r\n")
@@ -184,7 +217,7 @@ def _pieces(line: bytes) -> list[Refusal]:
     return found if sure else []
 
 
-def _settle_types(contents: Contents) -> None:
+def settle_types(contents: Contents) -> None:
     """What cannot be told of a lost line, its file may tell."""
     types = _types(contents)
     if contents.read:

@@ -14,7 +14,7 @@ from fhir_elig.errors import DataError, Finding
 DOCUMENTS = (".json", ".json.gz")
 LINES = (".ndjson", ".ndjson.gz", ".jsonl", ".jsonl.gz")
 # Files that may well hold a chart, in a form that is not read.
-_FOREIGN = (".xml", ".gz", ".zip", ".tar", ".tgz", ".bz2", ".xz", ".zst", ".7z", ".parquet", ".ttl")
+FOREIGN = (".xml", ".gz", ".zip", ".tar", ".tgz", ".bz2", ".xz", ".zst", ".7z", ".parquet", ".ttl")
 
 
 class FoundFile(msgspec.Struct, frozen=True):
@@ -89,7 +89,7 @@ def _sort_in(entry: os.DirEntry[str], name: str, root: str, seen: set[Path], fou
     elif real.is_dir():
         found.ignored.append(name)
     elif not lower.endswith(DOCUMENTS + LINES):
-        if lower.endswith(_FOREIGN):
+        if lower.endswith(FOREIGN):
             found.foreign.append(aside(name, "a kind of file that is not read (JSON and NDJSON are, plain or gzip)"))
         else:
             found.ignored.append(name)

@@ -7,7 +7,7 @@ counted and listed.
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
@@ -49,6 +49,7 @@ class FileSource:
 
     `patients` are their ids. `errors` lists, with its place, what was set aside (FE0302), orphans (FE0303), strangers (FE0601)
     and patients who were asked for and are not there (FE0103); `orphans` are references; `ignored` names files of other kinds.
+    `medications` are those that no patient owns, by id; a look-up of another kind may be put in their place.
     """
 
     def __init__(self, files: list[Contents], found: Walk, asked: Sequence[str], links: Links, coverage: Coverage) -> None:
@@ -57,7 +58,7 @@ class FileSource:
         self._coverage = coverage
         self._links = links
         self._groups: dict[str, list[Resource]] = {self._survivor(one): [] for file in files for one in file.held}
-        self._medications: dict[str, list[Resource]] = {}
+        self.medications: Mapping[str, list[Resource]] = {}
         self._asked = {self._survivor(one.removeprefix("Patient/")) for one in asked}
         self._strangers: list[str] = []
         orphans: list[str] = []
@@ -97,6 +98,7 @@ class FileSource:
         return self._links.survivors.get(patient, patient)
 
     def _group(self, files: list[Contents], orphans: list[str]) -> None:
+        medications: dict[str, list[Resource]] = {}
         groups, survivors = self._groups, self._links.survivors
         for file in files:
             for resource, subject in file.resources:
@@ -107,7 +109,8 @@ class FileSource:
                     group.append(resource)
             for resource in file.shared:
                 if resource["resourceType"] == "Medication":
-                    self._medications.setdefault(str(resource.get("id")), []).append(resource)
+                    medications.setdefault(str(resource.get("id")), []).append(resource)
+        self.medications = medications
 
     def _others(self, file: Contents) -> list[str]:
         """What stands in the one Bundle and is not of the one patient who was asked for."""
@@ -119,14 +122,14 @@ class FileSource:
 
     def _medications_of(self, resources: list[Resource]) -> list[Resource]:
         """The Medications to which the records refer, and their ingredients."""
-        if not self._medications:
+        if not self.medications:
             return []
         found: dict[str, list[Resource]] = {}
         open_ends = [resource for resource in resources if resource["resourceType"] in MEDICATION_TYPES]
         while open_ends:
-            for identity in _medication_ids(open_ends.pop(), self.base):
-                if identity in self._medications and identity not in found:
-                    found[identity] = self._medications[identity]
+            for identity in medication_ids(open_ends.pop(), self.base):
+                if identity in self.medications and identity not in found:
+                    found[identity] = self.medications[identity]
                     open_ends += found[identity]
         return [medication for identity in sorted(found) for medication in found[identity]]
 
@@ -219,7 +222,7 @@ def _source(
     base: str | None,
     vouchers: list[Voucher],
 ) -> FileSource:
-    _lose_pages(files)
+    lose_pages(files)
     coverage = Coverage(complete, [finding.where for finding in found.foreign] + [file.name for file in files if file.foreign])
     patients = [one for file in files for one, _ in file.resources if one["resourceType"] == "Patient"]
     links = read_links(patients, base)
@@ -263,7 +266,7 @@ def _nothing(found: Walk, files: list[Contents]) -> DataError:
     return DataError(why, where=where, fix="give FHIR JSON: a Bundle, resources, or NDJSON")
 
 
-def _lose_pages(files: list[Contents]) -> None:
+def lose_pages(files: list[Contents]) -> None:
     """A search result whose next page is not among the files is only a part."""
     here = {url for file in files for url in file.own_pages}
     for file in files:
@@ -273,7 +276,7 @@ def _lose_pages(files: list[Contents]) -> None:
                 file.lose(Loss(where=page.where, why="the next page of this search is not there", types=types))
 
 
-def _medication_ids(resource: Resource, base: str | None) -> Iterator[str]:
+def medication_ids(resource: Resource, base: str | None) -> Iterator[str]:
     r5 = resource.get("medication")
     references = [resource.get("medicationReference"), r5.get("reference") if isinstance(r5, dict) else None]
     ingredients = resource.get("ingredient")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
@@ -29,7 +29,16 @@ class Voucher(msgspec.Struct, frozen=True):
     base: str | None
 
 
-def read_manifest(contents: Contents, files: Sequence[Contents]) -> Voucher:
+class Counted(Protocol):
+    """A file by its name, and how many resources of each type stand in it."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def counts(self) -> Counter[str]: ...
+
+
+def read_manifest(contents: Contents, files: Sequence[Counted]) -> Voucher:
     """Hold the manifest of `contents` against the files of its folder."""
     manifest = contents.manifest or {}
     folder = contents.name.rpartition("/")[0]
@@ -49,7 +58,7 @@ def read_manifest(contents: Contents, files: Sequence[Contents]) -> Voucher:
     return Voucher(folder, frozenset() if narrowed else types, tuple(losses), _base(request))
 
 
-def _shortfall(kind: str, outputs: list[dict[str, Any]], beside: list[Contents]) -> str:
+def _shortfall(kind: str, outputs: list[dict[str, Any]], beside: list[Counted]) -> str:
     counts = [output.get("count") for output in outputs]
     if all(type(count) is int for count in counts):
         stated = sum(count for count in counts if count)

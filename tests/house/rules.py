@@ -22,7 +22,7 @@ FLOORS: dict[int, Sequence[str]] = {
 FLOOR_OF = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
 STRANGERS = {("sources", "adapters"), ("adapters", "sources"), ("sinks", "adapters"), ("adapters", "sinks")}
 
-LAZY = {"pint", "ucumvert", "fhir", "fhir_core", "pyarrow", "duckdb"}
+LAZY = {"pint", "ucumvert", "fhir", "fhir_core", "pyarrow", "duckdb", "pyspark", "pandas"}
 NETWORK = {"requests", "urllib3", "socket", "ssl", "http", "httpx", "ftplib", "smtplib", "asyncio", "urllib.request"}
 IMPURE = {
     "time",

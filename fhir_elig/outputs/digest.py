@@ -117,13 +117,15 @@ def outcome_text(result: CriterionResult) -> str:
 
 
 def _detail(result: CriterionResult) -> str:
-    """The value that matters, as received; else the window in which a record is missing."""
+    """The value that matters, as received, or what its code means; else the window in which a record is missing."""
     if settle_kind(result) == "decision":
         return ""
-    received = next((each.received or each.compared for each in result.evidence if each.received or each.compared), "")
-    if received.startswith("http") and "|" in received:
-        return codes_text([received])
-    return received or (result.settled_by.window if result.settled_by else "")
+    first = next((each for each in result.evidence if each.received or each.compared), None)
+    if first is None:
+        return result.settled_by.window if result.settled_by else ""
+    if first.received.startswith("http") and "|" in first.received:
+        return first.compared or codes_text([first.received])
+    return first.received or first.compared
 
 
 def status_reason(assessment: Assessment) -> str:

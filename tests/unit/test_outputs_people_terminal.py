@@ -156,6 +156,15 @@ def test_the_first_to_settle_of_the_ineligible_is_the_value_against_its_limit():
             "x: recorded as present (SNOMED CT 1)",
         ),
         (
+            leaf(
+                "x",
+                Verdict.NOT_MET,
+                Reason.PRESENT,
+                evidence=(Evidence("Condition/c", received="http://snomed.info/sct|1", compared="limited systemic sclerosis"),),
+            ),
+            "x: recorded as present (limited systemic sclerosis)",
+        ),
+        (
             leaf("x", Verdict.NOT_MET, Reason.IN_RANGE, exclusion=True, evidence=(LOW,)),
             "x (excluded) 62 10*9/L (limit >= 75 10*9/L)",
         ),

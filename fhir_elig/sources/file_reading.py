@@ -14,7 +14,7 @@ import msgspec
 from fhir_elig.errors import DataError, Finding
 from fhir_elig.sources.contents import Contents, Loss, patient_of
 from fhir_elig.sources.file_walk import LINES, FoundFile
-from fhir_elig.sources.strict_json import LIMIT, Refusal, fragments, parse
+from fhir_elig.sources.strict_json import LIMIT, Parsed, Refusal, fragments, parse
 from fhir_elig.sources.usual_json import Slim
 
 MAX_LINE = 16 * 1024 * 1024  # bytes of one NDJSON line, decoded
@@ -108,9 +108,15 @@ def _read_document(stream: IO[bytes], contents: Contents, limit: int) -> None:
     document = parsed.document
     if isinstance(document, dict) and "transactionTime" in document and isinstance(document.get("output"), list):
         contents.manifest = document
-    elif b"resourceType" not in data or not contents.take(parsed, contents.name, _LINKED.search(data) is not None):
+    elif b"resourceType" not in data or not contents.take(parsed, contents.name, _is_linked(data, parsed)):
         contents.foreign = b"resourceType" in data
         contents.aside.append(Finding("FE0302", contents.name, "it holds no FHIR resource", ""))
+
+
+def _is_linked(data: bytes, parsed: Parsed) -> bool:
+    """Whether it may refer to entries by their addresses: it has entries, and a reference that is an address."""
+    has_entries = b'"entry"' in data or b"\\" in data or bool(parsed.refusals)
+    return has_entries and _LINKED.search(data) is not None
 
 
 def _starts_with_a_line(data: bytes) -> bool:
@@ -187,7 +193,7 @@ def _read_line(line: bytes, where: str, ended: bool, contents: Contents) -> None
     except DataError as error:
         _lose_line(line, where, ended, str(error), contents)
         return
-    if b"resourceType" not in line or not contents.take(parsed, where, _LINKED.search(line) is not None):
+    if b"resourceType" not in line or not contents.take(parsed, where, _is_linked(line, parsed)):
         contents.lose(Loss(where=where, why="a line that holds no FHIR resource", of_file=True))
 
 

@@ -57,7 +57,8 @@ def read(data: bytes, slim: Slim | None = None) -> Any:
     """The document, as `clean_json.read` gives it; equal parts of its resources may be one object, which must not be changed.
     `slim`: see `usual_json.read`. Raises Doubt."""
     if b'"Bundle"' not in data[:256]:
-        return usual_json.read(data, {}, slim) or clean_json.read(data)
+        kept = slim(data, {}) if slim is not None and data.startswith(usual_json.OBSERVATION) else None
+        return kept or clean_json.read(data)  # one resource alone has hardly two elements that are alike
     try:
         bundle = _decode(data)
         if len(_encode(bundle)) != len(data.strip()):  # white space, or a member that was dropped

@@ -230,3 +230,13 @@ def test_the_record_of_a_mutilated_chart_is_the_one_of_the_strict_reading(seed: 
     for _ in range(draw.randint(0, 2)):
         mutilate(data, draw)
     records_are_the_same(bytes(data))
+
+
+def test_an_address_is_followed_wherever_an_entry_may_stand() -> None:
+    """Also where the key `entry` is written with an escape."""
+    resources = [{"resourceType": "Patient", "id": "p1"}, json.loads(result("a", subject={"reference": "urn:uuid:p"}))]
+    entries = [{"fullUrl": url, "resource": one} for url, one in zip(("urn:uuid:p", "urn:uuid:a"), resources, strict=True)]
+    data = json.dumps({"resourceType": "Bundle", "type": "collection", "entry": entries}, **COMPACT).encode()
+    for text in (data, data.replace(b'"entry"', b'"\\u0065ntry"'), data + b"\n" + json.dumps(resources[0]).encode()):
+        (chart,) = read_bytes(text)
+        assert [one["subject"] for one in chart.resources if "subject" in one] == [{"reference": "Patient/p1"}]

@@ -72,6 +72,12 @@ ROWS = [
 ]
 
 
+def test_who_cannot_be_read_without_doubt_may_be_alive() -> None:
+    found = assessed(AGE, person("1980-01-01", deceased=True, flaws=(Flaw.MODIFIER,))).find("alive")
+    assert said(found) == ("unknown", "modifier") and found is not None
+    assert found.settled_by is not None and found.settled_by.resource == "Patient"
+
+
 @pytest.mark.parametrize("row", ROWS, ids=str)
 def test_age(row: Row) -> None:
     check(row)

@@ -291,6 +291,22 @@ DOSES = [
         "met",
         "in-range",
     ),
+    Row("a drug as needed", (aza(300, doses=(Dose(per_day=5, unit="mg", as_needed=True),)),), exposure(), "unknown", "no-record"),
+    Row("a dose in words only", (aza(300, doses=(Dose(text="as told"),)),), exposure(), "unknown", "no-record"),
+    Row(
+        "words beside a dose",
+        (aza(300, doses=(Dose(numerator=5, unit="mg", text="as told"),)),),
+        exposure(),
+        "met",
+        "in-range",
+    ),
+    Row(
+        "words beside a dose of the day",
+        (aza(300, doses=(Dose(per_day=5, unit="mg", text="as told"),)),),
+        exposure(),
+        "met",
+        "in-range",
+    ),
     Row(
         "as needed",
         (drug(ATC + "H02AB07", "2024-01-01", "2024-12-31", doses=(Dose(per_day=5, unit="mg", as_needed=True),)),),

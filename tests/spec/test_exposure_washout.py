@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from fhir_elig.criteria.doses import tablet_strength
-from fhir_elig.errors import AuthoringError
+from fhir_elig.errors import CODES, AuthoringError
 from fhir_elig.record import Counts, Dose, Flaw, Refused, Strength
 from tests.spec.table import (
     EVERYTHING,
@@ -362,6 +362,7 @@ def test_what_cannot_be_meant_is_said_when_the_protocol_is_loaded(agents: str, m
     with pytest.raises(AuthoringError) as raised:
         protocol(washout(agents, method=method))
     assert said in str(raised.value.findings)
+    assert {finding.code for finding in raised.value.findings} <= set(CODES)
 
 
 RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm|"

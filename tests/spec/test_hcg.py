@@ -82,6 +82,13 @@ CODED = [
         "unknown",
         "conflicting",
     ),
+    Row(
+        "a code and words that contradict each other",
+        (qual(Coded(codes=(SCT + "260373001",), text="negative")),),
+        HCG,
+        "unknown",
+        "conflicting",
+    ),
     Row("positive in words", (qual("Positive"),), HCG, "not-met", "out-of-range"),
     Row("words with spaces around them", (qual(Coded(text="  NEGATIVE ")),), HCG, "met", "in-range"),
     Row("a part of the words never counts", (qual("not negative"),), HCG, "unknown", "not-numeric"),

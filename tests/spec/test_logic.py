@@ -245,6 +245,14 @@ def test_a_list_may_be_written_with_of() -> None:
     assert verdict("all-of:\n  of: [{sex: {is: male}}]") == MET
 
 
+def test_readings_that_differ_show_what_each_rests_on_what_speaks_against_it_first() -> None:
+    high, low = "{value: {concepts: [hemoglobin], at-least: 90 g/L}}", "{value: {concepts: [platelets], at-least: 75 10*9/L}}"
+    facts = lab("hemoglobin", "95 g/L"), lab("platelets", "50 10*9/L"), lab("hemoglobin", "95 g/L", "2025-05-01")
+    found = result(f"readings: {{options: {{one: {high}, two: {low}}}}}", *facts)
+    assert [one.reference for one in found.evidence] == [facts[1].reference, facts[0].reference]
+    assert [entry.why for entry in found.set_aside] == ["superseded"]
+
+
 def test_members_without_dates_fit_in_any_span() -> None:
     both = "all-of: {of: [{sex: {is: male}}, {value: {concepts: [hemoglobin], at-least: 90 g/L}}], together: 7 d}"
     assert said(result("all-of: {of: [{sex: {is: male}}], together: 7 d}")) == (MET, "present")
@@ -280,6 +288,8 @@ def test_what_does_not_apply_shows_its_criteria_as_not_applicable() -> None:
 
 def test_under_an_open_guard_no_part_is_shown_as_not_met() -> None:
     found = assessed(PARTS % (LEAVES[UNKNOWN], LEAVES[NOT_MET], LEAVES[MET], LEAVES[UNKNOWN]))
+    inner = found.find("inner")
+    assert inner is not None and inner.settled_by is not None and inner.settled_by.milestone == "enrollment"
     assert [(part.id, part.verdict.value, part.conditional) for part in found.walk()] == [
         ("c", UNKNOWN, False),
         ("inner", UNKNOWN, False),

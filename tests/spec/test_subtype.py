@@ -128,6 +128,14 @@ def test_rung_1_an_answer_settles_what_is_open_and_flips_nothing() -> None:
     assert said(relma_results(limited(), answer("diffuse-subset", True)).find("diffuse-subset")) == ("not-met", "present")
 
 
+def test_what_was_read_for_an_absence_and_what_is_asked_are_told() -> None:
+    found = result(SUBSET.replace("closed", "closed, question: which one?"), EVERYTHING)
+    assert found.notes == ("Condition was read to the end: no record of the disease",)
+    assert found.settled_by is None or found.settled_by.question == "which one?"
+    asked = result(SUBSET.replace("closed", "closed, question: which one?"), unspecified())
+    assert asked.settled_by is not None and asked.settled_by.question == "which one?"
+
+
 def test_the_question_is_asked_where_the_subtype_is_not_recorded() -> None:
     found = relma_results(unspecified()).find("diffuse-subset")
     assert found is not None and found.settled_by is not None

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, strategies as st
 
-from fhir_elig import concept_sets
+from fhir_elig import concept_sets, errors
 from fhir_elig.code_systems import shipped
 from fhir_elig.concepts import SYSTEMIC_ROUTES, Concept, Concepts, Match, code_key, folded, load_concepts
 from fhir_elig.errors import AuthoringError
@@ -525,6 +525,7 @@ def test_a_row_that_cannot_be_used_is_named_with_its_line(folder: Path, table: s
     append(folder / "concepts" / table, line)
     found = findings(folder)
     assert len(found) == 1 and expected in found[0]
+    assert found[0].split()[0] in errors.CODES
 
 
 def test_all_findings_of_all_tables_come_at_once(folder: Path) -> None:

@@ -220,6 +220,10 @@ PLACES = [
     ("not: nope", "9:27   inclusion > c > not"),
     ("not: {not: nope}", "9:33   inclusion > c > not > not"),
     ("all-of: {of: [nope]}", "9:36   inclusion > c > all-of > of > item 1"),
+    (
+        "change: {kinds: [{analyte: fvc, concepts: [nope]}], direction: decrease, at-least: 1 L, window: {before: 6 mo}, baseline: 6 mo}",
+        "9:65   inclusion > c > change > kinds > item 1 > concepts > item 1",
+    ),
     ("not: {body: nope}", "9:34   inclusion > c > not > body"),
 ]
 

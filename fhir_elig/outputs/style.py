@@ -7,7 +7,7 @@ from __future__ import annotations
 
 STYLE = """
 :root{--ink:#17202b;--soft:#4b5766;--line:#d9dee5;--faint:#f5f7f9;--link:#0b4f8a;
---met:#17603a;--not-met:#9c1c14;--unknown:#7a4a00;--na:#4b5766;--candidate:#0b4f8a;--paper:#fff;--rule:#8b96a3;
+--met:#17603a;--not-met:#9c1c14;--unknown:#7a4a00;--na:#4b5766;--candidate:#0b4f8a;--paper:#ffffff;--rule:#8b96a3;
 color-scheme:light}
 @media screen and (prefers-color-scheme:dark){
 :root{--ink:#e6eaf0;--soft:#a9b4c2;--line:#39424e;--faint:#1d242d;--link:#8cc4ff;

@@ -275,9 +275,12 @@ def _contrast(one: str, other: str) -> float:
     return (light + 0.05) / (dark + 0.05)
 
 
-def test_every_text_colour_has_the_contrast_of_wcag_on_both_backgrounds():
-    colours = dict(re.findall(r"--([a-z-]+):#([0-9a-f]{6})", STYLE.split("@media print")[0]))
-    assert len(colours) == 10
-    for name in set(colours) - {"line", "faint"}:
-        assert _contrast(colours[name], "ffffff") >= 4.5, name
+@pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
+def test_every_text_colour_has_the_contrast_of_wcag_on_both_backgrounds(scheme: int):
+    roots = re.findall(r":root\{([^}]*)\}", STYLE.split("@media print")[0])
+    assert len(roots) == 2
+    colours = dict(re.findall(r"--([a-z-]+):#([0-9a-f]{6})", roots[scheme]))
+    assert len(colours) == 12
+    for name in set(colours) - {"line", "rule", "faint", "paper"}:
+        assert _contrast(colours[name], colours["paper"]) >= 4.5, name
         assert _contrast(colours[name], colours["faint"]) >= 4.5, name

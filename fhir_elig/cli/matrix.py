@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from fhir_elig.cli.options import known
+from fhir_elig.errors import UsageError
 
 RunArgument = Annotated[Path, typer.Argument(help="The folder of a run", metavar="RUN")]
 ProtocolOption = Annotated[
@@ -19,6 +20,8 @@ ProtocolOption = Annotated[
 def register(app: typer.Typer) -> None:
     """Hang the commands on `cohort`."""
     app.command("funnel")(funnel)
+    app.command("what-if")(what_if)
+    app.command("diff")(diff)
 
 
 def funnel(
@@ -45,6 +48,61 @@ def funnel(
             _print(render_funnel(shown))
         else:
             _print(_json(shown))
+    return 0
+
+
+def what_if(
+    run: RunArgument,
+    drop: Annotated[list[str], typer.Option("--drop", help="Leave a criterion out", metavar="CRITERION")] = [],  # noqa: B006
+    limit: Annotated[
+        list[str],
+        typer.Option("--limit", help="Another limit: 'hemoglobin=80 g/L', 'age=at-most 70 a'", metavar="CRITERION=VALUE"),
+    ] = [],  # noqa: B006
+    reading: Annotated[
+        list[str], typer.Option("--reading", help="Decide how a doubtful text is read", metavar="CRITERION=READING")
+    ] = [],  # noqa: B006
+    protocol: Annotated[str, typer.Option("--protocol", help="A protocol of the run, if it has several", metavar="ID")] = "",
+    format_: Annotated[str, typer.Option("--format", help="table or json")] = "table",
+) -> int:
+    """Recompute the whole of every person with a criterion dropped, a limit moved or a reading decided. Reads no chart.
+
+    fhir-elig cohort what-if run/ --drop lvef --limit 'hemoglobin=80 g/L'
+    fhir-elig cohort what-if run/ --reading refractory-or-progressive=and
+    """
+    from fhir_elig.cohort.changes import read_changes
+    from fhir_elig.cohort.matrix import Matrix
+    from fhir_elig.cohort.whatif import what_if as recomputed
+    from fhir_elig.outputs.whatif_table import render_what_if
+
+    known("--format", format_, ("table", "json"))
+    with Matrix(run) as matrix:
+        used, *more = matrix.protocols([protocol] if protocol else ())
+        if more:
+            names = ", ".join(one.id for one in (used, *more))
+            raise UsageError("the run has several protocols", where="--protocol", fix=f"name one of {names}")
+        found = recomputed(matrix, used, read_changes(used, drop, limit, reading))
+    _print(render_what_if(found) if format_ == "table" else _json(found))
+    return 0
+
+
+def diff(
+    run1: Annotated[Path, typer.Argument(help="The folder of the older run", metavar="RUN1")],
+    run2: Annotated[Path, typer.Argument(help="The folder of the newer run", metavar="RUN2")],
+    protocol: Annotated[str, typer.Option("--protocol", help="A protocol of both runs; all if none is named", metavar="ID")] = "",
+    format_: Annotated[str, typer.Option("--format", help="table or json")] = "table",
+) -> int:
+    """Compare two runs: who is new, who left, who changed, and by which criterion and resource.
+
+    fhir-elig cohort diff june/ july/
+    """
+    from fhir_elig.cohort.diff import common, diff as compared
+    from fhir_elig.cohort.matrix import Matrix
+    from fhir_elig.outputs.diff_table import render_diff
+
+    known("--format", format_, ("table", "json"))
+    with Matrix(run1) as old, Matrix(run2) as new:
+        found = [compared(old, new, *both) for both in common(old, new, protocol)]
+    _print(render_diff(found) if format_ == "table" else _json(found))
     return 0
 
 

@@ -59,12 +59,12 @@ class Matrix:
     def __init__(self, run: Path) -> None:
         self.run = run
         self.manifest = read_manifest(run)
-        file = run / MATRIX
-        if not file.is_file():
-            raise UsageError("the run has no matrix yet", where=str(file), fix=f"fhir-elig cohort resume {run}  ends it")
+        self.file = run / MATRIX
+        if not self.file.is_file():
+            raise UsageError("the run has no matrix yet", where=str(self.file), fix=f"fhir-elig cohort resume {run}  ends it")
         self.base = connect()
         # A view takes no parameters: the path goes through the relational interface.
-        self.base.read_parquet(str(file)).create_view("matrix")
+        self.base.read_parquet(str(self.file)).create_view("matrix")
 
     def __enter__(self) -> Matrix:
         return self
@@ -78,10 +78,10 @@ class Matrix:
     def table(self, name: str, columns: str, rows: Iterable[Sequence[Any]]) -> None:
         """A temporary table of the program's own, such as the order of the criteria. `name` and `columns` are written here."""
         self.base.execute(f"CREATE OR REPLACE TEMP TABLE {name} ({columns})")
-        held = [list(row) for row in rows]
+        held = [list(column) for column in zip(*rows, strict=True)]
         if held:
-            marks = ", ".join("?" * len(held[0]))
-            self.base.executemany(f"INSERT INTO {name} VALUES ({marks})", held)  # noqa: S608  names of this program
+            marks = ", ".join(["unnest(?)"] * len(held))
+            self.base.execute(f"INSERT INTO {name} SELECT {marks}", held)
 
     def protocols(self, wanted: Sequence[str] = ()) -> tuple[Used, ...]:
         """The protocols of the run, or those named. Raises UsageError for one that is not there."""

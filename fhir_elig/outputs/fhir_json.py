@@ -11,7 +11,7 @@ import html
 import math
 import re
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any, Literal
 
@@ -75,6 +75,8 @@ class Keys(msgspec.Struct, frozen=True):
     guidance: str
     provenance: str
     response: str
+    request: str
+    communication: str
     device: str
 
 
@@ -88,6 +90,8 @@ def keys(assessment: Assessment, study: str, canonical_base: str) -> Keys:
         guidance=key(evaluation, "GuidanceResponse"),
         provenance=key(evaluation, "Provenance"),
         response=key(evaluation, "QuestionnaireResponse"),
+        request=key(evaluation, "ServiceRequest"),
+        communication=key(evaluation, "Communication"),
         device=key(f"{canonical_base}/NamingSystem/software", software(assessment)),
     )
 
@@ -214,14 +218,15 @@ def collection(resources: Iterable[Json], recorded: str) -> Json:
     """A collection Bundle; references between its entries become their `urn:uuid:`, which hold without a server."""
     found = list(resources)
     links = {f"{resource['resourceType']}/{resource['id']}": f"urn:uuid:{resource['id']}" for resource in found}
-    entries = [{"fullUrl": f"urn:uuid:{resource['id']}", "resource": _relink(resource, links)} for resource in found]
+    entries = [{"fullUrl": f"urn:uuid:{resource['id']}", "resource": relink(resource, links)} for resource in found]
     return {"resourceType": "Bundle", "type": "collection", "timestamp": recorded, "entry": entries}
 
 
-def _relink(value: Any, links: dict[str, str]) -> Any:
+def relink(value: Any, links: Mapping[str, str]) -> Any:
+    """The value with every `reference` that is a key of `links` led to where that key points."""
     if isinstance(value, dict):
         return {
-            name: links.get(item, item) if name == "reference" and isinstance(item, str) else _relink(item, links)
+            name: links.get(item, item) if name == "reference" and isinstance(item, str) else relink(item, links)
             for name, item in value.items()
         }
-    return [_relink(item, links) for item in value] if isinstance(value, list) else value
+    return [relink(item, links) for item in value] if isinstance(value, list) else value

@@ -118,8 +118,11 @@ def unknowns(assessment: Assessment) -> list[CriterionResult]:
     return sorted(open_ones, key=lambda result: rank.get(result.id, len(rank)))
 
 
-def summary(assessment: Assessment) -> Json:
-    """The narrative: what the recommendation is and why, from the protocol's ids and limits; it never names the patient."""
+def summary(assessment: Assessment, state: Status | None = None) -> Json:
+    """The narrative: what the recommendation is and why, from the protocol's ids and limits; it never names the patient.
+
+    `state` is the state that is written where a site leaves the assessment's own to people.
+    """
     protocol = f"{assessment.protocol.id} {assessment.protocol.version}"
     as_of = assessment.as_of
     tail = {
@@ -130,8 +133,10 @@ def summary(assessment: Assessment) -> Json:
         Status.ELIGIBLE: f". Everything is met or not applicable, the answers of people included ({protocol}, as of {as_of}).",
     }[assessment.status]
     provisional = " Provisional: a stand-in date was used." if assessment.provisional else ""
+    state = state or assessment.status
+    left = "" if state is assessment.status else f" The state {assessment.status.value} is left to a person here."
     head = "Recommendation of software, not a determination: "
-    return narrative(head, assessment.status.value.replace("-", " "), tail + provisional)
+    return narrative(head, state.value.replace("-", " "), tail + provisional + left)
 
 
 def _counts(assessment: Assessment) -> str:

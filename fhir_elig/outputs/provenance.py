@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from fhir_elig.outputs.fhir_json import (
     DEFAULT_BASE,
@@ -34,20 +35,20 @@ def provenance(
     canonical_base: str = DEFAULT_BASE,
     study: str | None = None,
     site: str | None = None,
-    subject_version: str = "",
+    targets: Sequence[str] = (),
 ) -> Json:
     """The Provenance of a ResearchSubject and a GuidanceResponse.
 
-    `recorded` is an instant; `site` the organisation on whose behalf the software ran; `subject_version` the version of the
-    ResearchSubject that was written, if one was. Persons whose answers were used are agents beside the software.
+    `recorded` is an instant; `site` the organisation on whose behalf the software ran; `targets` the references (with their
+    versions) of what was written, if that is known. Persons whose answers were used are agents beside the software.
     """
     ids = keys(assessment, study_reference(assessment, study), canonical_base)
     purpose = concept(f"{TERMINOLOGY}/v3-ActReason", "CLINTRCH")
-    subject = f"ResearchSubject/{ids.subject}" + (f"/_history/{subject_version}" if subject_version else "")
+    targets = targets or (f"GuidanceResponse/{ids.guidance}", f"ResearchSubject/{ids.subject}")
     return {
         "resourceType": "Provenance",
         "id": ids.provenance,
-        "target": [{"reference": f"GuidanceResponse/{ids.guidance}"}, {"reference": subject}],
+        "target": [{"reference": target} for target in targets],
         "occurredDateTime": moment(assessment.as_of),
         "recorded": recorded,
         "policy": [canonical(canonical_base, assessment)],

@@ -66,32 +66,41 @@ def bundle(
 
 
 def research_subject(
-    assessment: Assessment, *, fhir_version: FhirVersion, canonical_base: str = DEFAULT_BASE, study: str | None = None
+    assessment: Assessment,
+    *,
+    fhir_version: FhirVersion,
+    canonical_base: str = DEFAULT_BASE,
+    study: str | None = None,
+    state: Status | None = None,
 ) -> Json:
-    """The ResearchSubject of an assessment. R4 has the state in `status`, R5 in `progress`."""
+    """The ResearchSubject of an assessment. R4 has the state in `status`, R5 in `progress`.
+
+    `state` is a lower state than the assessment's, where a site leaves that one to people.
+    """
+    state = state or assessment.status
     study = study_reference(assessment, study)
     subject = keys(assessment, study, canonical_base).subject
     identifier = {"use": "secondary", "system": f"{canonical_base}/NamingSystem/recommendation", "value": subject}
     recent = fhir_version == "R5"
-    state: Json = {"status": "draft", "progress": [_progress(assessment)]} if recent else {"status": assessment.status.value}
+    told: Json = {"status": "draft", "progress": [_progress(assessment, state)]} if recent else {"status": state.value}
     return {
         "resourceType": "ResearchSubject",
         "id": subject,
         "meta": recommendation_meta(canonical_base),
-        "text": summary(assessment),
+        "text": summary(assessment, state),
         "identifier": [identifier],
-        **state,
+        **told,
         "study": {"reference": study},
         "subject" if recent else "individual": {"reference": assessment.patient},
     }
 
 
-def _progress(assessment: Assessment) -> Json:
+def _progress(assessment: Assessment, state: Status) -> Json:
     found: Json = {
         "type": concept(f"{TERMINOLOGY}/research-subject-state-type", "Enrollment"),
-        "subjectState": concept(f"{TERMINOLOGY}/research-subject-state", assessment.status.value),
+        "subjectState": concept(f"{TERMINOLOGY}/research-subject-state", state.value),
     }
-    if assessment.status is Status.INELIGIBLE:
+    if state is Status.INELIGIBLE:
         why = "; ".join(f"{result.id}: not-met ({result.reason.value})" for result in failures(assessment))
         found["reason"] = concept(f"{TERMINOLOGY}/state-change-reason", "notEligible") | ({"text": why} if why else {})
     return found | {"startDate": moment(assessment.as_of)}

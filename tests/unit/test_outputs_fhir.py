@@ -174,13 +174,14 @@ def test_failures_go_down_to_the_parts_that_decide(assessment: Assessment) -> No
 
 @both
 def test_every_verdict_resolves_to_versioned_evidence(assessment: Assessment, version: FhirVersion) -> None:
-    found = provenance(assessment, fhir_version=version, recorded=RECORDED, site="Organization/site", subject_version="4")
+    targets = ("GuidanceResponse/g/_history/1", "ResearchSubject/s/_history/4")
+    found = provenance(assessment, fhir_version=version, recorded=RECORDED, site="Organization/site", targets=targets)
     cited = [one["what"] for one in found["entity"]]
     assert {"reference": "Observation/bp-9/_history/3"} in cited
     assert {"reference": "Observation/fer-1"} in cited
     assert {"display": "answers:signed"} in cited
     assert [one["identifier"]["value"] for one in cited if "identifier" in one] == ["a3" * 32, "5c" * 32]
-    assert found["target"][1]["reference"].endswith("/_history/4")
+    assert [target["reference"] for target in found["target"]] == [*targets]
     assert found["agent"][0]["onBehalfOf"] == {"reference": "Organization/site"}
     assert check(found, version) == []
 

@@ -48,6 +48,7 @@ class Server(Plain):
 
     base: Text
     aliases: tuple[str, ...] = ()
+    file_hosts: tuple[str, ...] = ()
     auth: Literal["bearer", "smart-backend", "mutual-tls", "none"] = "bearer"
     client_id: str = ""
     key: str = ""

@@ -8,6 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fhir_elig.cli import matrix
+from fhir_elig.cli.bulk import (
+    SIX_HOURS,
+    AfterOption,
+    Bulk,
+    BulkGroupOption,
+    BulkOption,
+    ExportTimeoutOption,
+    SinceOption,
+    exported,
+)
 from fhir_elig.cli.engines import ENGINES, EngineOption, RemoteOption, run_on_spark
 from fhir_elig.cli.options import AnswersOption, AsOfOption, CompleteOption, EventOption, SiteOption, known
 
@@ -31,8 +41,13 @@ OutOption = Annotated[str, typer.Option("--out", help="The folder of the run; ne
 @app.command()
 def run(
     protocol: ProtocolsOption,
-    data: DataOption,
     out: OutOption,
+    data: DataOption = "",
+    bulk: BulkOption = "",
+    group: BulkGroupOption = "",
+    after: AfterOption = None,
+    since: SinceOption = "",
+    export_timeout: ExportTimeoutOption = SIX_HOURS,
     as_of: AsOfOption = None,
     event: EventOption = [],  # noqa: B006  typer reads the default
     answers: AnswersOption = None,
@@ -41,9 +56,10 @@ def run(
     engine: EngineOption = "local",
     spark_remote: RemoteOption = "",
 ) -> int:
-    """Hold every chart of a folder against the protocols; results go into RUN.
+    """Hold every chart of a folder, or of a bulk export, against the protocols; results go into RUN.
 
     fhir-elig cohort run --protocol relma-cel-ssc --data export/ --complete all --as-of 2025-06-01 --out run/
+    fhir-elig cohort run --protocol relma-cel-ssc --bulk https://ehr.hospital.example/fhir --site site.yaml --out run/
     """
     from fhir_elig.cohort.folder import RunFolder
     from fhir_elig.cohort.run import run as begin
@@ -54,6 +70,10 @@ def run(
         site=str(site or ""), complete=complete,
     )  # fmt: skip
     known("--engine", engine, ENGINES)
+    asked = Bulk(url=bulk, group=group, after=after, since=since, timeout=export_timeout)
+    asked.check(data)
+    if bulk:
+        options = exported(options, Path(out), asked)
     if engine == "spark":
         return run_on_spark(options, out, spark_remote)
     finished = begin(options, RunFolder(Path(out)))

@@ -17,6 +17,7 @@ from fhir_elig.errors import FhirEligError, UsageError
 MANIFEST, CHECKPOINT, LOCK = "manifest.json", "checkpoint.sqlite", "lock"
 ASSESSMENTS, MATRIX = "assessments.ndjson", "matrix.parquet"
 QUARANTINE, ERRORS, FACTS, WORK = "quarantine.ndjson", "errors.ndjson", "facts.parquet", "work"
+EXPORT = "export"  # the files of a bulk export, if the run made one
 RESULTS = (ASSESSMENTS, MATRIX, QUARANTINE, ERRORS)
 # SQLite keeps its journal beside the database.
 _ALL = (*RESULTS, FACTS, MANIFEST, CHECKPOINT, f"{CHECKPOINT}-wal", f"{CHECKPOINT}-shm", LOCK)
@@ -51,10 +52,21 @@ class RunFolder:
             if self.is_run:
                 fix = f"fhir-elig cohort resume {self.root}  goes on with it; name another folder for a new one"
                 raise UsageError("a run was begun in this folder", where=f"--out {self.root}", fix=fix)
-            if any(self.root.iterdir()):
+            if any(entry.name != EXPORT for entry in self.root.iterdir()):
                 raise UsageError("the folder is not empty", where=f"--out {self.root}", fix="name a folder of its own")
             self.root.chmod(0o700)
             self.work.mkdir(mode=0o700)
+
+    def create_export(self) -> Path:
+        """Make the folder that a bulk export fills before the run begins, empty. Raises as `create`."""
+        with writing(self.root):
+            self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if self.is_run or any(entry.name != EXPORT for entry in self.root.iterdir()):
+                raise UsageError("the folder is not empty", where=f"--out {self.root}", fix="name a folder of its own")
+            self.root.chmod(0o700)
+            clear(self.path(EXPORT))
+            self.path(EXPORT).mkdir(mode=0o700)
+        return self.path(EXPORT)
 
     def need(self) -> None:
         """Raises UsageError if no run was begun here."""
@@ -66,6 +78,7 @@ class RunFolder:
         self.need()
         with writing(self.root):
             clear(self.work)
+            clear(self.path(EXPORT))
             for name in _ALL:
                 self.path(name).unlink(missing_ok=True)
             left = sorted(entry.name for entry in self.root.iterdir())

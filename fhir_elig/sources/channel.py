@@ -12,12 +12,13 @@ import os
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import BinaryIO
 
 import msgspec
 import requests
 import urllib3
 
-from fhir_elig.errors import SourceError, UsageError
+from fhir_elig.errors import FhirEligError, SourceError, UsageError
 from fhir_elig.sources.bodies import Garbled, TooLarge, decode
 from fhir_elig.sources.replies import Limits, Reply, Trouble
 from fhir_elig.sources.sockets import DeadlineAdapter
@@ -25,6 +26,7 @@ from fhir_elig.sources.sockets import DeadlineAdapter
 _BLOCK = 1 << 16
 
 Clock = Callable[[], float]
+Place = Callable[[Reply], BinaryIO | None]
 
 
 class Connection(msgspec.Struct, frozen=True):
@@ -66,6 +68,36 @@ class Channel:
 
     def send(self, method: str, address: str, body: str | None, headers: Mapping[str, str], deadline: float) -> Reply | Trouble:
         """The answer, whatever its status, or why there is none. The address was checked by the caller."""
+        return self._exchange(method, address, body, headers, deadline, lambda one: _read(one, self._limits.page_bytes))
+
+    def fetch(self, address: str, headers: Mapping[str, str], deadline: float, place: Place) -> Reply | Trouble:
+        """Like `send`, of a file without bound: the bytes of an answer 200 or 206 go where `place` says, not into the reply.
+
+        `place` is asked when the headers are there; where it gives None the answer is not used.
+        """
+
+        def receive(response: requests.Response) -> Reply:
+            if response.status_code not in (200, 206):
+                return _read(response, self._limits.page_bytes)
+            reply = Reply(response.status_code, _headers(response), b"")
+            stream = place(reply)
+            if stream is None:
+                raise Garbled("the server sent another part of the file than the one that was asked for")
+            for chunk in response.raw.stream(_BLOCK, decode_content=True):
+                _write(stream, chunk)
+            return reply
+
+        return self._exchange("GET", address, None, headers, deadline, receive)
+
+    def _exchange(
+        self,
+        method: str,
+        address: str,
+        body: str | None,
+        headers: Mapping[str, str],
+        deadline: float,
+        receive: Callable[[requests.Response], Reply],
+    ) -> Reply | Trouble:
         self._deadline = deadline
         left = self.left()
         try:
@@ -81,7 +113,7 @@ class Channel:
                     verify=self._verify,
                     cert=self._session.cert,
                 ) as response:
-                    return _read(response, self._limits.page_bytes)
+                    return receive(response)
         except requests.exceptions.SSLError:
             return _lost("the server's certificate cannot be verified", 1, "name the CA bundle in REQUESTS_CA_BUNDLE")
         except TooLarge as error:
@@ -95,9 +127,22 @@ class Channel:
 
 
 def _read(response: requests.Response, limit: int) -> Reply:
-    headers = {name.lower(): value for name, value in response.headers.items()}
+    headers = _headers(response)
     chunks = response.raw.stream(_BLOCK, decode_content=False)
     return Reply(response.status_code, headers, decode(chunks, headers.get("content-encoding", ""), limit))
+
+
+def _write(stream: BinaryIO, chunk: bytes) -> None:
+    """Raises FhirEligError (FE0701) where the disk, and not the network, is at fault."""
+    try:
+        stream.write(chunk)
+    except OSError as error:
+        why = (error.strerror or "the file cannot be written").lower()
+        raise FhirEligError(why, code="FE0701", where="export", fix="free space on the disk") from None
+
+
+def _headers(response: requests.Response) -> dict[str, str]:
+    return {name.lower(): value for name, value in response.headers.items()}
 
 
 def _lost(why: str, tries: int, fix: str) -> Trouble:

@@ -53,8 +53,7 @@ def read_observation(resource: Resource, head: Head, context: Context) -> Iterab
     counts = _STATUS.get(status)
     if counts is None:
         raise ShapeError("its status is missing or unknown")
-    issued = when(resource.get("issued"), context)
-    time = _effective(resource, issued, context)
+    time = _effective(resource, context)
     specimen = _specimen(resource, head, context) if "specimen" in resource else context.ties.get(head.reference, "")
     components = resource.get("component")
     if context.settings.matters is not None and is_mere_contact(resource, components, context):
@@ -62,6 +61,7 @@ def read_observation(resource: Resource, head: Head, context: Context) -> Iterab
             return (contact(head, status, counts, time),)
         heads = [head, *(_component_head(part, head, index) for index, part in enumerate(items(components or None)))]
         return [contact(each, status, counts, time) for each in heads]
+    issued = when(resource.get("issued"), context)
     whole = _result(resource, head, context, status, counts, time, issued, specimen)
     if not components:
         return (whole,)
@@ -117,8 +117,13 @@ def _result(
     )
 
 
-def _effective(resource: Resource, issued: When | None, context: Context) -> When | None:
-    """effective[x]; without one, everything up to `issued`."""
+def _effective(resource: Resource, context: Context) -> When | None:
+    """effective[x]; without one, everything up to `issued`, by which a Period that has no end was over too."""
+    if "effectivePeriod" not in resource:  # `issued` is read only where it counts: hardly two results have one instant
+        time = choice(resource, "effective", context)
+        if time is not None:
+            return time
+    issued = when(resource.get("issued"), context)
     time = choice(resource, "effective", context, issued)
     return issued.until() if time is None and issued is not None else time
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,6 +22,7 @@ from fhir_elig.cli.bulk import (
 )
 from fhir_elig.cli.engines import ENGINES, EngineOption, RemoteOption, run_on_spark
 from fhir_elig.cli.options import AnswersOption, AsOfOption, CompleteOption, EventOption, SiteOption, known
+from fhir_elig.errors import FhirEligError
 
 if TYPE_CHECKING:
     from fhir_elig.cohort.manifest import Manifest
@@ -36,6 +39,8 @@ DataOption = Annotated[
     str, typer.Option("--data", help="A file or folder of FHIR JSON or NDJSON, searched recursively", metavar="PATH")
 ]
 OutOption = Annotated[str, typer.Option("--out", help="The folder of the run; new or empty", metavar="RUN")]
+JobsOption = Annotated[int, typer.Option("--jobs", help="Processes that work at the same time", min=1, metavar="N")]
+_STOPPED = ("FE0701", "FE0301", "FE0901")
 
 
 @app.command()
@@ -55,6 +60,8 @@ def run(
     complete: CompleteOption = "",
     engine: EngineOption = "local",
     spark_remote: RemoteOption = "",
+    jobs: JobsOption = 1,
+    skip: Annotated[bool, typer.Option("--skip/--no-skip", help="Keep only the head of results that nothing asks for")] = True,
 ) -> int:
     """Hold every chart of a folder, or of a bulk export, against the protocols; results go into RUN.
 
@@ -67,7 +74,7 @@ def run(
 
     options = RunOptions(
         protocols=tuple(protocol), data=data, as_of=as_of, events=tuple(event), answers=str(answers or ""),
-        site=str(site or ""), complete=complete,
+        site=str(site or ""), complete=complete, skip=skip,
     )  # fmt: skip
     known("--engine", engine, ENGINES)
     asked = Bulk(url=bulk, group=group, after=after, since=since, timeout=export_timeout)
@@ -76,9 +83,40 @@ def run(
         options = exported(options, Path(out), asked)
     if engine == "spark":
         return run_on_spark(options, out, spark_remote)
-    finished = begin(options, RunFolder(Path(out)))
-    _tell(finished.manifest, Path(out))
+    folder = Path(out)
+    with _resumable(folder):
+        finished = begin(options, RunFolder(folder), jobs)
+    _tell(finished.manifest, folder)
     return finished.exit_code
+
+
+@app.command()
+def resume(run: RunArgument, jobs: JobsOption = 1) -> int:
+    """Go on with a run that was stopped, by whatever; it ends as if it never had been.
+
+    fhir-elig cohort resume run/
+    """
+    from fhir_elig.cohort.folder import RunFolder
+    from fhir_elig.cohort.run import resume as go_on
+
+    with _resumable(run):
+        finished = go_on(RunFolder(run), jobs)
+    _tell(finished.manifest, run)
+    return finished.exit_code
+
+
+@contextmanager
+def _resumable(out: Path) -> Iterator[None]:
+    """However a run stops, the line that goes on with it is told."""
+    from fhir_elig.cohort.folder import RunFolder
+
+    try:
+        yield
+    except BaseException as error:
+        stopped = isinstance(error, KeyboardInterrupt) or (isinstance(error, FhirEligError) and error.code in _STOPPED)
+        if stopped and RunFolder(out).is_run:
+            typer.echo(f"\nto go on:  fhir-elig cohort resume {out}", err=True)
+        raise
 
 
 def _tell(manifest: Manifest, out: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Set
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
@@ -81,10 +81,15 @@ class Tally:
         self.seen: set[str] = set()
 
     def exit_code(self) -> int:
-        for code in (IDENTITY, 15, SERVER, AUTHORISATION):
-            if code in self.codes and (code != SERVER or self.assessed == 0):
-                return code
-        return PARTIAL if self.codes else 0
+        return exit_code(self.codes, self.assessed)
+
+
+def exit_code(codes: Set[int], assessed: int) -> int:
+    """The one code that stands for several: 16 above 15, 14 (if nobody could be assessed), 12 and 1."""
+    for code in (IDENTITY, 15, SERVER, AUTHORISATION):
+        if code in codes and (code != SERVER or assessed == 0):
+            return code
+    return PARTIAL if codes else 0
 
 
 def find_protocol(name: str, where: str = "--protocol") -> Path:

@@ -1,0 +1,82 @@
+"""The files of a run that is done: written from what lies in the work folder, sorted, each there wholly or not at all."""
+
+from __future__ import annotations
+
+import os
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from fhir_elig.cohort.checkpoint import Checkpoint
+from fhir_elig.cohort.folder import ASSESSMENTS, ERRORS, MATRIX, QUARANTINE, RunFolder, whole_file
+from fhir_elig.cohort.ground import set_aside
+from fhir_elig.cohort.matrix_file import MatrixFile
+from fhir_elig.cohort.worker import results_name
+from fhir_elig.outputs.matrix import Row
+from fhir_elig.sources.file_walk import Walk
+
+_MOST_OPEN = 64  # files at a time
+_decode = msgspec.msgpack.Decoder(list[tuple[Any, ...]]).decode
+
+
+class _Shards:
+    """Reads stretches of the shards' results; keeps the files open that were read last."""
+
+    def __init__(self, work: Path) -> None:
+        self._work = work
+        self._open: OrderedDict[int, int] = OrderedDict()
+
+    def __enter__(self) -> _Shards:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for file in self._open.values():
+            os.close(file)
+
+    def read(self, shard: int, at: int, length: int) -> bytes:
+        file = self._open.get(shard)
+        if file is None:
+            if len(self._open) >= _MOST_OPEN:
+                os.close(self._open.popitem(last=False)[1])
+            file = self._open[shard] = os.open(self._work / results_name(shard), os.O_RDONLY)
+        self._open.move_to_end(shard)
+        return os.pread(file, length, at)
+
+
+def write_results(folder: RunFolder, checkpoint: Checkpoint, walk: Walk, protocols: int) -> int:
+    """Writes the four files; gives the number of pieces that were set aside. Raises FhirEligError (FE0701)."""
+    with _Shards(folder.work) as shards:
+        with whole_file(folder.path(ASSESSMENTS)) as stream:
+            for shard, at, length, _ in checkpoint.results():
+                stream.write(shards.read(shard, at, length))
+        with whole_file(folder.path(MATRIX)) as stream, MatrixFile(stream) as matrix:
+            for protocol in range(protocols):
+                for shard, at, length, size in checkpoint.results(protocol):
+                    matrix.add(Row(*row) for row in _decode(shards.read(shard, at + length, size)))
+    with whole_file(folder.path(ERRORS)) as stream:
+        for failure in checkpoint.failures():
+            code, _, why = failure.why.partition(": ")
+            told = {"schema": "fhir-elig/error/1", "patient": failure.patient, "errors": [{"code": code, "why": why}]}
+            stream.write(msgspec.json.encode(told) + b"\n")
+    return _write_quarantine(folder, checkpoint, walk)
+
+
+def _write_quarantine(folder: RunFolder, checkpoint: Checkpoint, walk: Walk) -> int:
+    count = 0
+    with whole_file(folder.path(QUARANTINE)) as stream:
+        for file, one in set_aside(checkpoint, walk):
+            finding = one.finding
+            place = f"{file}:{one.line}" if one.line else file
+            told = {
+                "file": file,
+                "line": one.line or None,
+                "offset": None if one.offset < 0 else one.offset,
+                "reference": finding.where.removeprefix(place).strip(),
+                "code": finding.code,
+                "why": finding.why,
+            }
+            stream.write(msgspec.json.encode(told) + b"\n")
+            count += 1
+    return count

@@ -1,0 +1,97 @@
+"""What one process of a run does: read a piece, count a shard, assess a shard. Nothing here writes to the checkpoint."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from fhir_elig.assessment import assess
+from fhir_elig.cli.pipeline import Screening, Tally, record_of
+from fhir_elig.cohort.charts import Charts
+from fhir_elig.cohort.checkpoint import Failed, Result, ShardDone
+from fhir_elig.cohort.folder import whole_file
+from fhir_elig.cohort.ground import Ground
+from fhir_elig.cohort.intake import Part, read_piece
+from fhir_elig.cohort.pieces import Piece
+from fhir_elig.cohort.settings import RunOptions, screenings
+from fhir_elig.cohort.spill import SpillWriter
+from fhir_elig.outputs.matrix import rows, rulers
+from fhir_elig.sources import Chart
+from fhir_elig.sources.skip import Skip
+
+encode = msgspec.msgpack.encode
+
+
+class Read(msgspec.Struct, frozen=True):
+    """A piece that was read: its spill files, and what its files hold beside resources."""
+
+    piece: Piece
+    spills: list[str]
+    parts: list[Part]
+
+
+class Counted(msgspec.Struct, frozen=True):
+    """How many patients a shard has, and its orphans."""
+
+    shard: int
+    patients: int
+    orphans: list[str]
+
+
+class Worker:
+    """Works for one run. Between pieces of work it keeps what they share: the protocols, the ground."""
+
+    def __init__(self, options: RunOptions, work: Path, shards: int, grounds: tuple[Screening, ...] = ()) -> None:
+        self._work, self._shards = work, shards
+        self._screenings = grounds or screenings(options)
+        self._rulers = [rulers(one.protocol) for one in self._screenings]
+        matters = self._screenings[0].settings.matters
+        self._slim = Skip(matters) if options.skip and matters is not None else None
+        self._charts: Charts | None = None
+
+    def know(self, ground: Ground) -> None:
+        """What must be known before shards are looked at."""
+        self._charts = Charts(ground, self._work)
+
+    def read(self, piece: Piece, base: str | None) -> Read:
+        spill = SpillWriter(self._work, f"{piece.number}", self._shards)
+        parts = read_piece(piece, spill, base, self._slim)
+        return Read(piece, spill.close(), parts)
+
+    def count(self, shard: int) -> Counted:
+        assert self._charts is not None
+        return Counted(shard, *self._charts.count(shard))
+
+    def assess(self, shard: int) -> ShardDone:
+        assert self._charts is not None
+        done = ShardDone(shard, [], [], [])
+        at = 0
+        tally = Tally()
+        with whole_file(self._work / results_name(shard)) as stream:
+            for chart in self._charts.of(shard):
+                for result, data in self._results(chart, tally, at):
+                    stream.write(data)
+                    at += len(data)
+                    done.results.append(result)
+        done.failures.extend(Failed(failure.patient, failure.why) for failure in tally.failures)
+        done.codes.extend(sorted(tally.codes))
+        return done
+
+    def _results(self, chart: Chart, tally: Tally, at: int) -> list[tuple[Result, bytes]]:
+        """The assessments of a patient; none if the patient cannot be assessed, which the tally then says."""
+        found: list[tuple[Result, bytes]] = []
+        for number, screening in enumerate(self._screenings):
+            record = record_of(chart, screening, tally)
+            if record is None:
+                return []
+            assessment = assess(screening.protocol, record, screening.run)
+            line = assessment.to_json() + b"\n"
+            matrix = encode([msgspec.structs.astuple(row) for row in rows(assessment, self._rulers[number])])
+            found.append((Result(assessment.patient, number, at, len(line), len(matrix)), line + matrix))
+            at += len(line) + len(matrix)
+        return found
+
+
+def results_name(shard: int) -> str:
+    return f"{shard}.results"

@@ -58,10 +58,10 @@ def _ways(child: Child, context: Context, guarded: bool) -> list[str]:
     return inside or ([node.id] if node.id else [])
 
 
-def _parts(node: Node, context: Context) -> list[Child]:
+def _parts(node: Node, context: Context) -> Sequence[Child]:
     """The parts whose verdicts make that of the node."""
     if not isinstance(node.kind, Readings):
-        return [part for _, part in node.kind.parts()]
+        return node.kind.children
     chosen = context.run.decisions.get(node.id or "") or node.kind.decided
     if chosen is not None:
         return [node.kind.options[chosen]]

@@ -28,7 +28,7 @@ def _order(one: Fraction, two: Fraction) -> int:
     return above * other_below - other_above * below
 
 
-class Interval(msgspec.Struct, frozen=True):
+class Interval(msgspec.Struct, frozen=True, gc=False):
     """A set of possible values from `low` to `high`; None is an infinite end; an end is closed unless marked open."""
 
     low: Fraction | None = None
@@ -170,7 +170,7 @@ class Range(msgspec.Struct, frozen=True, gc=False):
         return f"{low}-{high}{' ' if unit else ''}{unit}"
 
 
-class Scale(msgspec.Struct, frozen=True):
+class Scale(msgspec.Struct, frozen=True, gc=False):
     """How one unit becomes an analyte's canonical unit: canonical = value x factor + offset."""
 
     factor: Fraction
@@ -207,7 +207,7 @@ class Analyte(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     annotations: frozenset[str] = frozenset()
 
 
-class Reading(msgspec.Struct, frozen=True):
+class Reading(msgspec.Struct, frozen=True, gc=False):
     """What a chart's value means in canonical units: an interval, or the reason why it cannot be read."""
 
     interval: Interval | None = None

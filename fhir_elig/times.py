@@ -157,6 +157,7 @@ def day_of(instant: int, time_zone: str) -> int:
     return guess
 
 
+@lru_cache(maxsize=4096)
 def days(first: int, last: int, time_zone: str = "UTC", text: str = "") -> When:
     """The calendar days from `first` to `last`, both included, in the zone."""
     end = day_start(last + 1, time_zone) if last < LAST_DAY else END

@@ -68,7 +68,7 @@ class Status(StrEnum):
 MET, NOT_MET, UNKNOWN, NOT_APPLICABLE = Verdict.MET, Verdict.NOT_MET, Verdict.UNKNOWN, Verdict.NOT_APPLICABLE
 
 
-class Evidence(msgspec.Struct, frozen=True):
+class Evidence(msgspec.Struct, frozen=True, gc=False):
     """One resource behind a verdict: as it was sent, and as it was compared."""
 
     reference: str
@@ -81,14 +81,14 @@ class Evidence(msgspec.Struct, frozen=True):
     window: str = ""
 
 
-class SetAside(msgspec.Struct, frozen=True):
+class SetAside(msgspec.Struct, frozen=True, gc=False):
     """A resource that was looked at and not used, and why."""
 
     reference: str
     why: str
 
 
-class SettledBy(msgspec.Struct, frozen=True, omit_defaults=True):
+class SettledBy(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """What would settle an unknown: a record to find or make, a question to ask, or a date to set."""
 
     resource: str = ""
@@ -98,7 +98,7 @@ class SettledBy(msgspec.Struct, frozen=True, omit_defaults=True):
     milestone: str = ""
 
 
-class CriterionResult(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+class CriterionResult(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=False):
     """The verdict of one criterion; `criteria` are its parts, in the protocol's order.
 
     `conditional` marks a `met` that holds whether or not its guard applies: it satisfies an `all-of`, and counts as

@@ -132,6 +132,11 @@ class Kind(Model):
         """The nodes inside, with their paths."""
         return ()
 
+    @cached_property
+    def children(self) -> tuple[Child, ...]:
+        """The nodes inside."""
+        return tuple(child for _, child in self.parts())
+
     def refers(self) -> Iterable[str]:
         """Other criteria whose results this one looks at."""
         return ()

@@ -27,7 +27,7 @@ NEVER = LAST_DAY + 1
 Matched = TypeVar("Matched", Event, Medication, Problem)
 
 
-class Milestone(msgspec.Struct, frozen=True):
+class Milestone(msgspec.Struct, frozen=True, gc=False):
     """A milestone's time, if it has one, and whether a stand-in gave it."""
 
     name: str
@@ -36,7 +36,7 @@ class Milestone(msgspec.Struct, frozen=True):
     floating: bool = False  # follows as_of
 
 
-class Frame(msgspec.Struct, frozen=True, kw_only=True):
+class Frame(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A window around a milestone that has a date."""
 
     bounds: Bounds

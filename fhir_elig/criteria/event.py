@@ -21,11 +21,15 @@ from fhir_elig.windows import BEFORE, INSIDE, PARTLY, window_bounds
 
 
 class Known(NamedTuple):
-    """The records that may be an event: each with why it is doubtful, wherever it lies. `aside` holds what was not done."""
+    """The records that may be an event: each with why it is doubtful, wherever it lies. `aside` holds what was not done.
+
+    `proof` tells whether one of them is not doubtful.
+    """
 
     events: list[tuple[Event, Reason | None]]
     medications: list[tuple[Medication, Reason | None]]
     aside: tuple[SetAside, ...]
+    proof: bool
 
 
 class EventKind(Kind):
@@ -82,7 +86,10 @@ class EventKind(Kind):
         if frame is None:
             return unknown(Reason.PENDING_EVENT, settled_by=self.window.pending)
         outcome = self._survey(frame, context).within(frame.text)
+        proof = self._known(context).proof
         for name in self.of_results if outcome.verdict is not MET else ():
+            if outcome.verdict is UNKNOWN and not proof:
+                break  # no other window makes it worse
             outcome = self._worse(outcome, self._before_results(name, frame, context))
         return outcome.plus(settled_by=outcome.settled_by or self._settled, recoverable=True, provisional=bool(frame.stand_in))
 
@@ -177,11 +184,10 @@ class EventKind(Kind):
             if pair[0].counts not in (Counts.NO, Counts.NEGATIVE)
         ]
         denied = (event for event, match in events if match is Match.YES and event.counts is Counts.NEGATIVE)
-        return Known(
-            [(event, _why_doubtful(event, match)) for event, match in events if event.counts is not Counts.NEGATIVE],
-            [(medication, _why_unproven(medication, match)) for medication, match in given],
-            tuple(SetAside(event.reference, f"status {event.status}") for event in denied),
-        )
+        sent = [(event, _why_doubtful(event, match)) for event, match in events if event.counts is not Counts.NEGATIVE]
+        taken = [(medication, _why_unproven(medication, match)) for medication, match in given]
+        proof = any(reason is None for _, reason in (*sent, *taken))
+        return Known(sent, taken, tuple(SetAside(event.reference, f"status {event.status}") for event in denied), proof)
 
     def _present(self, present: list[tuple[Fact, When]], frame: Frame, context: Context) -> Outcome:
         last = max(when.last for _, when in present)

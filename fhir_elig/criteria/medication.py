@@ -136,7 +136,7 @@ class Exposure(Kind):
             self._mark_shrinking(taken, reach, context)
         elif any(course.goes_on for course in courses):
             self._mark_growing([stretch for course in taken for stretch in course.certain], counted, context)
-        evidence = tuple(c.evidence() for c in taken)
+        evidence = () if context.quiet else tuple(c.evidence() for c in taken)
         notes = (f"{counted} days surely covered",)
         when = tuple(c.medication.start for c in taken if c.medication.start is not None)
         if best is Enough.YES:

@@ -11,7 +11,7 @@ from fhir_elig.times import When
 from fhir_elig.verdict import MET, NOT_MET, UNKNOWN, CriterionResult, Evidence, Reason, SetAside, SettledBy, Verdict
 
 
-class Outcome(msgspec.Struct, kw_only=True):
+class Outcome(msgspec.Struct, kw_only=True, gc=False):
     """What an evaluation gives before it is dressed as a criterion's result. `when` holds the times of what decided."""
 
     verdict: Verdict

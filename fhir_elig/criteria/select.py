@@ -22,7 +22,7 @@ from fhir_elig.windows import AFTER, BEFORE, INSIDE, PARTLY, Place
 RESTRICTED_ABSENCE = frozenset({"masked", "not-permitted"})
 
 
-class Candidate(msgspec.Struct, kw_only=True):
+class Candidate(msgspec.Struct, kw_only=True, gc=False):
     """One result (or a value derived from several) that a criterion may take."""
 
     result: Result

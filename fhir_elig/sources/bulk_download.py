@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from fhir_elig.errors import SourceError
+from fhir_elig.sources.bodies import Garbled
 from fhir_elig.sources.channel import Channel
 from fhir_elig.sources.replies import Reply, Trouble
 
@@ -42,6 +43,9 @@ class Download:
         if isinstance(result, Reply) and result.status == 416:
             self._mark = ""  # the file is not what it was: from its start
             return Trouble(SourceError("the file changed while it was fetched", code="FE0401", fix="try again"), _TRIES)
+        if isinstance(result, Trouble) and isinstance(result.error, Garbled):
+            self._mark = ""
+            return Trouble(result.error, _TRIES)
         return result
 
     def _place(self, reply: Reply, stream: BinaryIO, at: int) -> BinaryIO | None:

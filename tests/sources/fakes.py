@@ -188,7 +188,7 @@ def serving() -> Iterator[Loopback]:
             except OSError:
                 pass
 
-        do_POST = do_GET
+        do_POST = do_DELETE = do_GET
 
         def log_message(self, *_: Any) -> None:
             pass

@@ -358,3 +358,9 @@ def test_progressive_with_one_open_has_the_reason_of_the_open_one() -> None:
 def test_a_site_that_reads_or_settles_it() -> None:
     found = relma_results(*skin(OLD, NEW), decisions={"progressive": "any-of"}).find("progressive")
     assert said(found) == ("met", "in-range")
+
+
+def test_what_would_settle_it_are_two_results() -> None:
+    settled = result(FVC).settled_by
+    assert settled is not None
+    assert settled.window == "two results, the latest 6 mo before screening, the other up to 6 mo before it"

@@ -510,3 +510,9 @@ def test_needs_and_provisional() -> None:
 )
 def test_each_class_of_the_protocol_counts(name: str) -> None:
     assert said(relma_results(drug(name, *span(300))).find("conventional-therapy")) == ("met", "in-range")
+
+
+def test_a_dose_that_is_not_told_is_said_beside_the_record() -> None:
+    untold = result(STEROID, drug(ATC + "H02AB07", "2024-01-01", "2024-12-31"))
+    assert "daily dose not recorded" in untold.evidence[0].note
+    assert "daily dose not recorded" not in result(STEROID, steroid("5")).evidence[0].note

@@ -89,6 +89,13 @@ CODED = [
         "unknown",
         "conflicting",
     ),
+    Row(
+        "a number that is asked to be positive",
+        (quant("30 [IU]/L"),),
+        HCG.replace("is: negative", "is: positive"),
+        "met",
+        "in-range",
+    ),
     Row("positive in words", (qual("Positive"),), HCG, "not-met", "out-of-range"),
     Row("words with spaces around them", (qual(Coded(text="  NEGATIVE ")),), HCG, "met", "in-range"),
     Row("a part of the words never counts", (qual("not negative"),), HCG, "unknown", "not-numeric"),

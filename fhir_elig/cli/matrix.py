@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from fhir_elig.cli.options import known
 from fhir_elig.errors import UsageError
+
+if TYPE_CHECKING:
+    from fhir_elig.cohort.matrix import Matrix
+    from fhir_elig.outputs.funnel_table import Funnel
 
 RunArgument = Annotated[Path, typer.Argument(help="The folder of a run", metavar="RUN")]
 ProtocolOption = Annotated[
@@ -28,6 +33,7 @@ def funnel(
     run: RunArgument,
     protocol: ProtocolOption = [],  # noqa: B006  typer reads the default
     format_: Annotated[str, typer.Option("--format", help="table, json or html")] = "table",
+    out: Annotated[Path | None, typer.Option("--out", help="Where the page goes, for html; RUN/funnel.html if not given")] = None,
     min_cell: Annotated[int, typer.Option("--min-cell", help="Hide counts from 1 to N - 1, to share it", min=0, metavar="N")] = 0,
 ) -> int:
     """Show who is left after each criterion, who is near, and what is missing. Counts are of persons.
@@ -44,11 +50,29 @@ def funnel(
     with Matrix(run) as matrix:
         found = [counted(matrix, used) for used in matrix.protocols(protocol)]
         shown = hide(found, min_cell) if min_cell else found
-        if format_ == "table":
-            _print(render_funnel(shown))
+        if format_ == "html":
+            typer.echo(f"wrote {_page(matrix, shown, out)}", err=True)
         else:
-            _print(_json(shown))
+            _print(render_funnel(shown) if format_ == "table" else _json(shown))
     return 0
+
+
+def _page(matrix: Matrix, shown: Sequence[Funnel], out: Path | None) -> Path:
+    """Write the page, and the lists behind its numbers beside the run unless small counts are hidden."""
+    from fhir_elig._version import __version__
+    from fhir_elig.cohort.folder import FUNNEL, LISTS, whole_file
+    from fhir_elig.cohort.lists import lists, write_lists
+    from fhir_elig.outputs.funnel_page import render_funnel_page
+
+    page = out or matrix.run / FUNNEL
+    used = matrix.protocols([funnel.protocol for funnel in shown])
+    hidden = any(funnel.min_cell for funnel in shown)
+    found = {} if hidden else {cell: listed for each in used for cell, listed in lists(matrix, each).items()}
+    if any(listed.total > len(listed.patients) for listed in found.values()):
+        write_lists(matrix, used, page.with_name(LISTS))
+    with whole_file(page) as stream:
+        stream.write(render_funnel_page(shown, found, more=LISTS, version=__version__).encode())
+    return page
 
 
 def what_if(

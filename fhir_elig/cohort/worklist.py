@@ -17,7 +17,8 @@ from fhir_elig.verdict import Reason
 
 PEOPLE = (Reason.NEEDS_PERSON.value, Reason.PENDING_EVENT.value)
 
-_WORK = """
+# Every open criterion without parts of every person, as a test, and whether that test unlocks the person.
+WORK = """
     WITH undecided AS (
         SELECT patient FROM matrix WHERE protocol = $protocol AND criterion = $whole AND verdict = 'unknown'),
     settled AS (  -- criteria inside a part that is not unknown
@@ -30,19 +31,27 @@ _WORK = """
         WHERE protocol = $protocol AND verdict = 'unknown'),
     alone AS (
         SELECT patient, any_value(test) AS test FROM open WHERE data GROUP BY patient HAVING count(DISTINCT test) = 1)
-    SELECT test, count(DISTINCT patient) FILTER (alone.test IS NOT NULL AND data), count(DISTINCT patient)
-    FROM open LEFT JOIN alone USING (patient, test) GROUP BY test"""
+    SELECT patient, test, data AND alone.test IS NOT NULL AS unlocked FROM open LEFT JOIN alone USING (patient, test)"""
+_COUNTED = f"""
+    SELECT test, count(DISTINCT patient) FILTER (unlocked), count(DISTINCT patient)
+    FROM ({WORK}) GROUP BY test"""  # noqa: S608  text of this program
 
 
 def worklist(matrix: Matrix, used: Used) -> list[Missing]:
     """What is open, by the persons whom it unlocks, then by those for whom it is open."""
+    tests = prepare(matrix, used)
+    found = matrix.ask(_COUNTED, {"protocol": used.id, "whole": WHOLE})
+    work = [Missing(test=test, criteria=tests[test], unlocks=unlocks, open=count) for test, unlocks, count in found]
+    return sorted(work, key=lambda one: (-(one.unlocks or 0), -(one.open or 0), one.test))
+
+
+def prepare(matrix: Matrix, used: Used) -> dict[str, tuple[str, ...]]:
+    """The tables that `WORK` reads; gives the criteria of each test."""
     tests = _tests(used)
     matrix.table("tests", "criterion VARCHAR, test VARCHAR", [(name, test) for test, names in tests.items() for name in names])
     matrix.table("below", "above VARCHAR, criterion VARCHAR", list(_below(used)))
     matrix.table("people", "reason VARCHAR", [(reason,) for reason in PEOPLE])
-    found = matrix.ask(_WORK, {"protocol": used.id, "whole": WHOLE})
-    work = [Missing(test=test, criteria=tests[test], unlocks=unlocks, open=count) for test, unlocks, count in found]
-    return sorted(work, key=lambda one: (-(one.unlocks or 0), -(one.open or 0), one.test))
+    return tests
 
 
 def _tests(used: Used) -> dict[str, tuple[str, ...]]:

@@ -29,12 +29,13 @@ _TOLD = 20  # orphans that each assessment names, as `screen` does
 
 
 class Results(msgspec.Struct, frozen=True):
-    """A run's results: `rows` in the columns of `assess.RESULTS`, `orphans` with one column, `reference`."""
+    """A run's results: `rows` in the columns of `assess.RESULTS`, `orphans` with one column, `reference`; `findings` each with
+    its file."""
 
     manifest: Manifest
     rows: Frame
     orphans: Frame
-    findings: tuple[Finding, ...]
+    findings: tuple[tuple[str, Finding], ...]
     codes: frozenset[int]
 
     @property
@@ -73,12 +74,12 @@ def screen(session: Any, options: RunOptions, work: str = "") -> Results:
     ground = msgspec.structs.replace(ground, remarks=_remarks(orphans))
     kit = pack(options, grounds[0].protocol.concepts.sha256)
     rows = keep(charts.rows().groupBy("who").applyInPandas(assessing(kit, ground), RESULTS), "results")
-    findings = (*found.foreign, *(finding for file in dealt.files for finding in file.aside))
+    findings = [(one.where, one) for one in found.foreign] + [(file.name, one) for file in dealt.files for one in file.aside]
     manifest = make_manifest(options, grounds, Input(path=options.data, files=found.files, bytes=found.bytes))
     counts = _counts(rows, charts.patients(), len(findings), orphans.count())
     codes = rows.where(f"kind = '{CODE}'").select("position").distinct().collect()
     manifest = msgspec.structs.replace(manifest, counts=counts)
-    return Results(manifest, rows, orphans, findings, frozenset(int(row["position"]) for row in codes))
+    return Results(manifest, rows, orphans, tuple(findings), frozenset(int(row["position"]) for row in codes))
 
 
 def _remarks(orphans: Frame) -> tuple[str, ...]:

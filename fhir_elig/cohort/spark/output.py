@@ -12,8 +12,11 @@ from fhir_elig.cohort.folder import ASSESSMENTS, ERRORS, MATRIX, QUARANTINE, Run
 from fhir_elig.cohort.manifest import write_manifest
 from fhir_elig.cohort.matrix_file import MatrixFile
 from fhir_elig.cohort.spark import Results
+from fhir_elig.errors import Finding
 from fhir_elig.outputs.matrix import Row
 
+_QUARANTINE = {"file": "string", "line": "int", "offset": "bigint", "reference": "string", "code": "string", "why": "string"}
+_ORPHAN = "its patient is not in the data"
 _DELTA = "io.delta.sql.DeltaSparkSessionExtension"
 
 
@@ -21,9 +24,16 @@ def write_tables(session: Any, results: Results, path: str, form: Literal["auto"
     """Tables `assessments`, `matrix`, `errors`, `quarantine` and the text `manifest` below a path; what is there is not touched:
     the session's own error is raised. `auto` is Delta where the session has it, else Parquet."""
     kind = ("delta" if _has_delta(session) else "parquet") if form == "auto" else form
-    aside = [(one.code, one.where, one.why) for one in results.findings]
-    findings = session.createDataFrame(aside, "code string, `where` string, why string")
-    orphans = results.orphans.selectExpr("'FE0303' AS code", "reference AS `where`", "'its patient is not in the data' AS why")
+    aside = [tuple(_row(file, one).values()) for file, one in results.findings]
+    findings = session.createDataFrame(aside, ", ".join(f"{name} {kind}" for name, kind in _QUARANTINE.items()))
+    told = {
+        "file": "''",
+        "line": "CAST(NULL AS int)",
+        "offset": "CAST(NULL AS bigint)",
+        "code": "'FE0303'",
+        "why": f"'{_ORPHAN}'",
+    }
+    orphans = results.orphans.selectExpr(*(f"{told.get(name, name)} AS {name}" for name in _QUARANTINE))
     tables = {
         "assessments": results.assessments,
         "matrix": results.matrix,
@@ -54,15 +64,25 @@ def write_folder(results: Results, folder: RunFolder) -> None:
             matrix.add([Row(*row[:-1])])
     with whole_file(folder.path(ERRORS)) as stream:
         for row in _sorted(results.failures, "patient"):
-            stream.write(msgspec.json.encode({"patient": row["patient"], "why": row["why"]}) + b"\n")
-    with whole_file(folder.path(QUARANTINE)) as stream:
-        for one in results.findings:
-            stream.write(msgspec.json.encode({"code": one.code, "where": one.where, "why": one.why}) + b"\n")
-        for row in _sorted(results.orphans, "reference"):
-            told = {"code": "FE0303", "where": row["reference"], "why": "its patient is not in the data"}
+            code, _, why = row["why"].partition(": ")
+            told = {"schema": "fhir-elig/error/1", "patient": row["patient"], "errors": [{"code": code, "why": why}]}
             stream.write(msgspec.json.encode(told) + b"\n")
+    with whole_file(folder.path(QUARANTINE)) as stream:
+        for file, one in results.findings:
+            stream.write(msgspec.json.encode(_row(file, one)) + b"\n")
+        for row in _sorted(results.orphans, "reference"):
+            stream.write(msgspec.json.encode(_row("", Finding("FE0303", row["reference"], _ORPHAN, ""))) + b"\n")
     clear(folder.work)
     write_manifest(folder, results.manifest)
+
+
+def _row(file: str, finding: Finding) -> dict[str, Any]:
+    """A line of `quarantine.ndjson`; at which byte the piece begins is not known here."""
+    place, _, reference = finding.where.removeprefix(file).partition(" ")
+    number = place.removeprefix(":")
+    line = int(number) if number.isdigit() else None
+    named = {"file": file, "line": line, "offset": None, "reference": reference if file else finding.where}
+    return {**named, "code": finding.code, "why": finding.why}
 
 
 def _sorted(frame: Any, *columns: str) -> Iterator[Any]:

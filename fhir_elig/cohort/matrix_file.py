@@ -12,7 +12,7 @@ from fhir_elig.errors import UsageError
 from fhir_elig.outputs.matrix import Row
 
 COLUMNS = Row.__struct_fields__
-ROW_GROUP = 65_536  # rows that are held in memory before they are written
+ROW_GROUP = 16_384  # rows that are held in memory before they are written
 _NUMBERS = frozenset({"value", "value_low", "value_high"})
 _OPTIONAL = _NUMBERS | {"unit"}
 _REPEATING = ["protocol", "patient", "criterion", "verdict", "reason", "unit", "limit", "time"]

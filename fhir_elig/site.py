@@ -67,9 +67,16 @@ class Labels(Plain):
 
 
 class Writing(Plain):
-    """Which states may be written back."""
+    """What may be written back, and where: states, the address of a research store, what is stored beside a recommendation,
+    the file that remembers what was written (relative to the site file)."""
 
-    allow: tuple[str, ...] = ("candidate", "potential-candidate")
+    allow: tuple[Literal["ineligible", "potential-candidate", "candidate", "eligible"], ...] = (
+        "candidate",
+        "potential-candidate",
+    )
+    store: str = ""
+    also: tuple[Literal["AuditEvent", "List", "ServiceRequest"], ...] = ()
+    outbox: str = ""
 
 
 class SiteFile(Plain):

@@ -37,6 +37,10 @@ OutOption = Annotated[Path | None, typer.Option("--out", help="Write the data he
 TimeoutOption = Annotated[
     float, typer.Option("--timeout", help="Total seconds for one patient at a server", min=1.0, metavar="SECONDS")
 ]
+WriteOption = Annotated[
+    bool, typer.Option("--write", help="Write the recommendations back to the server; the plan is shown first")
+]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="With --write: show the plan and send nothing")]
 FORMATS = ("table", "json", "ndjson", "fhir")
 
 

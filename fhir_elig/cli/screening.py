@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import typer
 
@@ -16,6 +16,7 @@ from fhir_elig.cli.options import (
     AsOfOption,
     CompleteOption,
     DataOption,
+    DryRunOption,
     EventOption,
     FormatOption,
     GroupOption,
@@ -27,10 +28,12 @@ from fhir_elig.cli.options import (
     SiteOption,
     TimeoutOption,
     VersionOption,
+    WriteOption,
     known,
     patient_ids,
 )
 from fhir_elig.cli.terminal import color, width, write
+from fhir_elig.errors import UsageError
 
 if TYPE_CHECKING:
     from fhir_elig.cli.pipeline import Options, Screening, Tally
@@ -53,6 +56,8 @@ def screen(
     fhir_version: VersionOption = "R4",
     out: OutOption = None,
     timeout: TimeoutOption = 60.0,
+    write_: WriteOption = False,
+    dry_run: DryRunOption = False,
 ) -> int:
     """Screen patients from files or a FHIR server.
 
@@ -68,10 +73,21 @@ def screen(
     chosen = format_ or ("table" if out is None and sys.stdout.isatty() else "ndjson")
     known("--format", chosen, FORMATS)
     known("--fhir-version", fhir_version, ("R4", "R5"))
-    return _screen(options, chosen, fhir_version, out)
+    if dry_run and not write_:
+        raise UsageError("--dry-run shows what --write would do", code="FE0105", where="--dry-run", fix="add  --write")
+    if write_ and (data is not None or not (server or site)):
+        raise UsageError("--write needs a server", code="FE0105", where="--write", fix="add  --server URL")
+    return _screen(options, chosen, fhir_version, out, Wish(write_, dry_run))
 
 
-def _screen(options: Options, chosen: str, fhir_version: str, out: Path | None) -> int:
+class Wish(NamedTuple):
+    """Whether anything is to be written to the server, and whether that is only shown."""
+
+    write: bool = False
+    dry_run: bool = False
+
+
+def _screen(options: Options, chosen: str, fhir_version: str, out: Path | None, wish: Wish) -> int:
     from fhir_elig.cli.pipeline import Tally, assessments, charts, fail_if_nothing, prepare
 
     tally = Tally()
@@ -84,6 +100,10 @@ def _screen(options: Options, chosen: str, fhir_version: str, out: Path | None) 
         write(render(found, tally, screening, chosen, fhir_version), out)
     talk(tally, found, options)
     _say_strangers(screening, tally, options)
+    if wish.write:
+        from fhir_elig.cli.writing import write_back
+
+        write_back(found, screening, options, tally, dry_run=wish.dry_run)
     return tally.exit_code()
 
 

@@ -66,7 +66,9 @@ class Channel:
         """Seconds until the deadline of the request that is under way."""
         return self._deadline - self._clock()
 
-    def send(self, method: str, address: str, body: str | None, headers: Mapping[str, str], deadline: float) -> Reply | Trouble:
+    def send(
+        self, method: str, address: str, body: str | bytes | None, headers: Mapping[str, str], deadline: float
+    ) -> Reply | Trouble:
         """The answer, whatever its status, or why there is none. The address was checked by the caller."""
         return self._exchange(method, address, body, headers, deadline, lambda one: _read(one, self._limits.page_bytes))
 
@@ -93,7 +95,7 @@ class Channel:
         self,
         method: str,
         address: str,
-        body: str | None,
+        body: str | bytes | None,
         headers: Mapping[str, str],
         deadline: float,
         receive: Callable[[requests.Response], Reply],

@@ -76,7 +76,7 @@ class Trouble(msgspec.Struct, frozen=True):
 def judge(reply: Reply, url: str, limits: Limits, wall: float) -> Page | Trouble:
     """The page, or what is wrong. `wall` is the time of day in seconds since 1970, for a Retry-After that is a date."""
     if reply.status != 200:
-        return Trouble(_status_error(reply), _tries(reply.status, limits), seconds_to_wait(reply, wall))
+        return Trouble(status_error(reply), _tries(reply.status, limits), seconds_to_wait(reply, wall))
     kind = reply.headers.get("content-type", "")
     if is_markup(reply.body):
         return Trouble(_not_fhir(describe(kind, reply.body)), 1)
@@ -125,7 +125,8 @@ def _seconds(http_date: str) -> float | None:
         return None
 
 
-def _status_error(reply: Reply) -> FhirEligError:
+def status_error(reply: Reply) -> FhirEligError:
+    """The error for an answer whose status is none of success."""
     status, said = reply.status, _said(reply)
     if status == 401:
         fix = "put a fresh token into FHIR_ELIG_TOKEN; if it is fresh, look whether a proxy strips the Authorization header"

@@ -22,11 +22,15 @@ class Quirk(msgspec.Struct, frozen=True):
 
 
 class Vendor(msgspec.Struct, frozen=True):
-    """A server by its maker: a pattern for the name that it gives itself, and what is known of it."""
+    """A server by its maker: a pattern for the name that it gives itself, and what is known of it.
+
+    `racy` tells that its conditional create lets parallel writers through: a PUT under our own id is taken where it is declared.
+    """
 
     name: str
     pattern: str
     quirks: tuple[Quirk, ...]
+    racy: bool = False
 
 
 _EPIC = ("2026-07-24", "CapabilityStatement of the May 2026 release, api-evangelist/epic-systems")
@@ -81,6 +85,7 @@ VENDORS: tuple[Vendor, ...] = (
             Quirk("conditional create is racy: parallel writers made up to 8 copies", "2021-11-04", "hapifhir/hapi-fhir #3141"),
             Quirk("ifNoneExist with a reference and no leading ? failed (HAPI-0929)", "2024-01-31", "hapifhir/hapi-fhir #5651"),
         ),
+        racy=True,
     ),
     Vendor(
         "Blaze",
@@ -104,6 +109,7 @@ VENDORS: tuple[Vendor, ...] = (
         (
             Quirk("an unknown search parameter is ignored: 200, with an OperationOutcome entry", *_SEKMET),
             Quirk("QuestionnaireResponse and ResearchSubject are not declared, yet can be read and written", *_SEKMET),
+            Quirk("If-None-Match: * on PUT is ignored (it overwrites, 200); a stale If-Match is answered with 412", *_SEKMET),
         ),
     ),
 )  # fmt: skip

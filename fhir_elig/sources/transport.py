@@ -9,18 +9,25 @@ from __future__ import annotations
 import logging
 import random
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from urllib.parse import urlencode
 
-from fhir_elig.errors import AuthorisationError, DeadlineError
+from fhir_elig.errors import AuthorisationError, DeadlineError, SourceError
 from fhir_elig.sources.addresses import parse_base
 from fhir_elig.sources.channel import Channel, Connection
 from fhir_elig.sources.credentials import Bearer, Credentials, safe_to_send
-from fhir_elig.sources.replies import Limits, Page, Reply, Trouble, judge
+from fhir_elig.sources.replies import Limits, Page, Reply, Trouble, judge, seconds_to_wait
 
 _LOG = logging.getLogger("fhir_elig")
 _FIRST_WAIT = 0.5  # seconds; doubles with each try
 _RENEWALS = 2  # of a token that is refused again and again: a proxy may strip it
+
+
+class UnansweredError(SourceError):
+    """Something was sent to be written and no whole answer came: whether it was done is not known."""
+
+    default_code = "FE0502"
+
 
 Clock = Callable[[], float]
 Sleep = Callable[[float], None]
@@ -88,6 +95,36 @@ class Transport:
         """Searches by `POST [type]/_search`, parameters in the body only. Relative links of the answer stand on `[type]`."""
         page = self.base.inside(resource_type, f"{self.base}/")
         return self._exchange("POST", f"{page}/_search", urlencode(params), deadline, page, strict)
+
+    def write(self, method: str, url: str, body: bytes, conditions: Mapping[str, str], deadline: float) -> Reply:
+        """Sends a resource (JSON) by PUT or POST, once: the answer, whatever its status.
+
+        Nothing is sent twice, but for a token that was refused (401: nothing was done) and is renewed once. `conditions` are
+        headers. Raises LinkError, AuthorisationError and DeadlineError when nothing was sent; UnansweredError when it was sent
+        and no whole answer came, so that only a look at the server can tell.
+        """
+        address = self.base.inside(url, f"{self.base}/")
+        headers = {**self._headers, "Content-Type": "application/fhir+json", **conditions}
+        reply, token = self._sent(method, address, body, headers, deadline)
+        if reply.status == 401 and token and self.credentials.renew(token, deadline):
+            reply, _ = self._sent(method, address, body, headers, deadline)
+        return reply
+
+    def _sent(self, method: str, address: str, body: bytes, headers: dict[str, str], deadline: float) -> tuple[Reply, str | None]:
+        """One request that writes; its answer and the token that it bore."""
+        self._wait(self._pause.until - self.clock(), deadline)
+        token = self.credentials.token(deadline)
+        if token:
+            headers["Authorization"] = f"Bearer {token}"
+        result = self._channel.send(method, address, body, headers, deadline)
+        if isinstance(result, Trouble):
+            _LOG.debug("%s: %s", method, result.error.code)
+            raise UnansweredError(str(result.error), fix="run again: it looks first, and then finishes")
+        _LOG.debug("%s: status %d, %d bytes", method, result.status, len(result.body))
+        wait = seconds_to_wait(result, self._wall())
+        if wait:
+            self._pause.until = max(self._pause.until, self.clock() + wait)
+        return result, token
 
     def _exchange(self, method: str, address: str, body: str | None, deadline: float, page: str, strict: bool) -> Page:
         headers = dict(self._headers)

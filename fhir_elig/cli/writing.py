@@ -1,0 +1,129 @@
+"""`screen --write`: the plan on stderr first, then each patient's recommendation, one line a patient."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import typer
+
+from fhir_elig.cli.pipeline import PARTIAL, Options, Screening, Tally
+from fhir_elig.errors import SourceError, UsageError
+from fhir_elig.outputs.research_subject import device
+from fhir_elig.sinks import Outcome, Result
+from fhir_elig.sinks.beside import Beside
+from fhir_elig.sinks.declared import read_declared
+from fhir_elig.sinks.delivery import delivery
+from fhir_elig.sinks.fhir_store import Store
+from fhir_elig.sinks.outbox import Outbox
+from fhir_elig.sinks.plan import SET, How, Plan, Rules, make_plan, plan_text
+from fhir_elig.sinks.wire import Wire
+from fhir_elig.sources.access import access
+from fhir_elig.sources.addresses import parse_base
+from fhir_elig.sources.inspection import read_metadata, transport_to
+from fhir_elig.sources.replies import StatusError
+from fhir_elig.verdict import Assessment
+
+_VARIABLE = "FHIR_ELIG_OUTBOX"
+_CONFLICT = 15
+_ON_LIST = (Outcome.CREATED, Outcome.UPDATED, Outcome.UNCHANGED)
+
+
+def rules_of(screening: Screening, server: str) -> Rules:
+    """What the site file says of writing at this server. Raises UsageError if it does not name the study there."""
+    file = screening.site.file
+    study = file.study.get(screening.protocol.id, "")
+    if not study.startswith("ResearchStudy/"):
+        why = f"the site file does not say which study {screening.protocol.id} is on this server"
+        raise UsageError(why, code="FE0105", where="--write", fix=f"write  study: {{{screening.protocol.id}: ResearchStudy/ID}}")
+    if file.write.store and parse_base(file.write.store) != parse_base(server):
+        fix = "name the same server, or none"
+        raise UsageError("write.store names another server than --server", code="FE0105", where="--write", fix=fix)
+    return Rules(
+        study=study,
+        allow=frozenset(file.write.allow),
+        also=file.write.also,
+        store=bool(file.write.store),
+        canonical_base=file.canonical_base,
+    )
+
+
+def write_back(found: Sequence[Assessment], screening: Screening, options: Options, tally: Tally, *, dry_run: bool) -> None:
+    """Shows the plan and, unless it is a dry run, carries it out; what became of each patient goes to stderr and the tally.
+
+    Raises UsageError, AuthorisationError, and SourceError (FE0504) where nothing can be written.
+    """
+    own = screening.site.file.server
+    server = options.server or (own.base if own is not None else "")
+    rules = rules_of(screening, server)
+    folder = options.site.parent if options.site is not None else Path()
+    way = access(server, own, SET, folder=folder, write=(*SET, *rules.also))
+    transport = transport_to(way, options.timeout)
+    declared = read_declared(read_metadata(way, transport, transport.deadline()).statement)
+    plan = make_plan(str(transport.base), declared, rules)
+    typer.echo(plan_text(plan, list(found)), err=True)
+    if dry_run:
+        typer.echo("dry run: nothing was sent", err=True)
+        return
+    outbox = Outbox(outbox_path(screening, folder))
+    try:
+        _carry_out(found, Wire(transport), plan, outbox, screening.protocol.id, tally)
+    finally:
+        outbox.close()
+
+
+def outbox_path(screening: Screening, folder: Path) -> Path:
+    """FHIR_ELIG_OUTBOX, else the site file's, else a file in the user's state folder."""
+    if named := os.environ.get(_VARIABLE):
+        return Path(named)
+    if screening.site.file.write.outbox:
+        return folder / screening.site.file.write.outbox
+    state = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
+    return Path(state) / "fhir-elig" / "outbox.sqlite"
+
+
+def _carry_out(found: Sequence[Assessment], wire: Wire, plan: Plan, outbox: Outbox, protocol_id: str, tally: Tally) -> None:
+    recorded = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    _study_is_there(wire, plan)
+    links = _tool(found, wire, plan)
+    store = Store(wire, plan, outbox, links)
+    results = []
+    for result in store.recover():
+        _tell(result, tally)
+    for one in found:
+        results.append(store.deliver(delivery(one, plan, recorded)))
+        _tell(results[-1], tally)
+    listed = [one.reference.split("/_history/")[0] for one in results if one.outcome in _ON_LIST]
+    if listed and plan.how.get("List", How.NOT) is not How.NOT:
+        made_by = next(iter(links.values()))
+        Beside(wire, plan).list_subjects(protocol_id, listed, made_by, recorded, wire.deadline())
+
+
+def _study_is_there(wire: Wire, plan: Plan) -> None:
+    """A server that does not say (it refuses the type) is believed. Raises SourceError if the study is not there."""
+    kind, _, name = plan.rules.study.partition("/")
+    try:
+        found = wire.read(kind, name, wire.deadline())
+    except StatusError:
+        return
+    if found is None:
+        raise SourceError("the study is not there", code="FE0504", where=plan.rules.study, fix="look at study in the site file")
+
+
+def _tool(found: Sequence[Assessment], wire: Wire, plan: Plan) -> dict[str, str]:
+    """Where the Device that stands for this software is on the server."""
+    if not found or plan.how["Device"] is How.NOT:
+        return {}
+    made = device(found[0], fhir_version=plan.fhir_version, canonical_base=plan.rules.canonical_base)
+    reference = Beside(wire, plan).keep(made, wire.deadline())
+    return {f"Device/{made['id']}": reference.split("/_history/")[0]}
+
+
+def _tell(result: Result, tally: Tally) -> None:
+    typer.echo(f"write {result.line()}", err=True)
+    if result.outcome is Outcome.CONFLICT:
+        tally.codes.add(_CONFLICT)
+    elif result.outcome is Outcome.FAILED:
+        tally.codes.add(PARTIAL)

@@ -1,0 +1,153 @@
+"""Phase two: what is stored beside a ResearchSubject. Each is looked for first, so that a second run adds nothing.
+
+GuidanceResponse and its kin are found by their identifier or under our own id; a Provenance by its target.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from fhir_elig.errors import WriteConflictError
+from fhir_elig.outputs.fhir_json import relink
+from fhir_elig.outputs.screening_list import screening_list, with_subjects
+from fhir_elig.references import parse_reference
+from fhir_elig.sinks import Resource
+from fhir_elig.sinks.outbox import Delivery
+from fhir_elig.sinks.plan import How, Plan
+from fhir_elig.sinks.standing import same, version_of
+from fhir_elig.sinks.wire import Answer, Wire
+from fhir_elig.sources.transport import UnansweredError
+
+
+class Beside:
+    """Writes the resources of phase two at one server."""
+
+    def __init__(self, wire: Wire, plan: Plan) -> None:
+        self._wire, self._plan = wire, plan
+
+    def write(self, delivery: Delivery, subject: str, links: Mapping[str, str], deadline: float) -> None:
+        """All that stands beside `subject` (a versioned reference; empty if it is not ours)."""
+        led = {**links, **({f"ResearchSubject/{delivery.key}": subject.split("/_history/")[0]} if subject else {})}
+        targets = [subject] if subject else []
+        for one in delivery.beside:
+            kind, name = one["resourceType"], f"{one['resourceType']}/{one['id']}"
+            if kind == "Provenance":
+                self._provenance(relink(one, led), [*reversed(targets)], deadline)
+                continue
+            led[name] = self.keep(relink(one, led), deadline)
+            if kind == "GuidanceResponse":
+                targets.append(led[name])
+
+    def keep(self, resource: Resource, deadline: float) -> str:
+        """The reference under which the resource stands on the server, made if it was not there."""
+        kind = resource["resourceType"]
+        found = self._find(resource, deadline)
+        if found is None:
+            found = self._made(resource, deadline)
+        if not same({name: resource[name] for name in ("identifier", "subject") if name in resource}, found, self._wire.base):
+            raise WriteConflictError("something else stands under our id", where=kind, fix="look at the record; it was left")
+        return _reference(found)
+
+    def _find(self, resource: Resource, deadline: float) -> Resource | None:
+        kind = resource["resourceType"]
+        if self._plan.how[kind] is How.PUT:
+            return self._wire.read(kind, resource["id"], deadline)
+        if kind not in self._plan.looks:
+            return None
+        wanted = self._identifier(resource)
+        listed = self._wire.search(kind, (("identifier", wanted),), deadline)
+        return next((one for one in listed if wanted in _identifiers(one)), None)
+
+    def _made(self, resource: Resource, deadline: float) -> Resource:
+        """Sent once and read back; after silence a look tells. Raises UnansweredError if it does not show."""
+        kind = resource["resourceType"]
+        answer = Answer(False)
+        try:
+            answer = self._sent(resource, deadline)
+        except UnansweredError:
+            found = self._find(resource, deadline)
+        else:
+            found = self._wire.read(kind, answer.id or resource["id"], deadline)
+        if found is None:
+            raise UnansweredError(f"a {kind} was sent and does not show", fix="run again: it looks first, and then finishes")
+        return found
+
+    def _sent(self, resource: Resource, deadline: float) -> Answer:
+        how = self._plan.how[resource["resourceType"]]
+        if how is How.PUT:
+            return self._wire.put(resource, {"If-None-Match": "*"}, deadline)
+        once = (("identifier", self._identifier(resource)),) if how is How.CONDITIONAL else ()
+        return self._wire.post(resource, deadline, once)
+
+    @staticmethod
+    def _identifier(resource: Resource) -> str:
+        """The identifier of this very resource: the first, and a questionnaire's response of R4 has but one."""
+        first = resource["identifier"][0] if isinstance(resource["identifier"], list) else resource["identifier"]
+        return f"{first['system']}|{first['value']}"
+
+    def _provenance(self, resource: Resource, targets: list[str], deadline: float) -> None:
+        """Kept under its own id; one that names an older version of the subject is brought up to date."""
+        resource = {**resource, "target": [{"reference": target} for target in targets]}
+        by_id = self._plan.how["Provenance"] is How.PUT
+        if not by_id:
+            if not any(self._tells(one, resource) for one in self._of(targets[0], deadline)):
+                self._wire.post(resource, deadline)
+            return
+        found = self._wire.read("Provenance", resource["id"], deadline)
+        if found is None:
+            self._made(resource, deadline)
+        elif not self._tells(found, resource):
+            self._wire.put(resource, {"If-Match": f'W/"{version_of(found)}"'}, deadline)
+
+    def _tells(self, found: Resource, resource: Resource) -> bool:
+        wanted = {name: resource[name] for name in ("target", "policy")}
+        return same(wanted, found, self._wire.base) and _targets(found, self._wire.base) == _targets(resource, self._wire.base)
+
+    def _of(self, target: str, deadline: float) -> list[Resource]:
+        named = target.split("/_history/")[0]
+        return self._wire.search("Provenance", (("target", named),), deadline) if "Provenance" in self._plan.looks else []
+
+    def versions(self, subject: str, deadline: float) -> set[str]:
+        """The versions of the subject that Provenances of ours name, where the server can be asked."""
+        policy = f"{self._plan.rules.canonical_base}/PlanDefinition/"
+        own = [one for one in self._of(subject, deadline) if str((one.get("policy") or [""])[0]).startswith(policy)]
+        named = [found for one in own for found in _targets(one, self._wire.base)]
+        return {version for kind, name, version in named if f"{kind}/{name}" == subject}
+
+    def list_subjects(self, protocol_id: str, subjects: list[str], device: str, recorded: str, deadline: float) -> str:
+        """The study's screening list, with these subjects on it; its reference. What stands on it stays."""
+        made = screening_list(
+            protocol_id,
+            self._plan.rules.study,
+            subjects,
+            base=self._plan.base,
+            device=device,
+            recorded=recorded,
+            canonical_base=self._plan.rules.canonical_base,
+        )
+        found = self._find(made, deadline)
+        if found is None:
+            return _reference(self._made(made, deadline))
+        more = with_subjects(found, subjects, recorded=recorded)
+        if more is not None:
+            if not version_of(found):
+                raise WriteConflictError("the list has no version", where="List", fix="add the patients by hand")
+            self._wire.put(more, {"If-Match": f'W/"{version_of(found)}"'}, deadline)
+        return _reference(found)
+
+
+def _reference(resource: Resource) -> str:
+    name, version = f"{resource['resourceType']}/{resource['id']}", version_of(resource)
+    return f"{name}/_history/{version}" if version else name
+
+
+def _identifiers(resource: Resource) -> list[str]:
+    listed = resource.get("identifier")
+    every = listed if isinstance(listed, list) else [listed]
+    return [f"{one.get('system')}|{one.get('value')}" for one in every if isinstance(one, dict)]
+
+
+def _targets(provenance: Resource, base: str) -> set[tuple[str, str, str]]:
+    listed = provenance.get("target")
+    texts = [str(one.get("reference", "")) for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
+    return {found for text in texts if (found := parse_reference(text, base))}

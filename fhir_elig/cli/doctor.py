@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 _TIMEOUT = 60.0
 _AUTHORISATION, _SERVER = 12, 14
-_VERSIONS = ("4.0", "4.3", "5.0")  # R4, R4B, R5
 _SKEW = 60.0  # seconds; a signed assertion is valid for some minutes only
 
 
@@ -116,7 +115,7 @@ class _Visit:
             self._say(Level.OK, f"reachable, {way}")
         else:
             self._say(Level.WARN, "reachable, plain http", "charts travel unencrypted: ask for an https address")
-        if version.startswith(_VERSIONS):
+        if version and metadata.served.is_read():
             self._say(Level.OK, f"FHIR {version}")
         elif not version:
             self._say(Level.WARN, "the server does not say which FHIR version it speaks", "it is read as R4, R4B or R5")

@@ -47,12 +47,17 @@ class SelfLink(msgspec.Struct, frozen=True):
 
 
 def link(document: Mapping[str, Any], relation: str) -> str | None:
-    """The address of a Bundle's link; None if there is none. A link without an address gives an empty text."""
-    links = document.get("link")
-    for entry in links if isinstance(links, list) else []:
-        if isinstance(entry, dict) and entry.get("relation") == relation:
-            return entry["url"] if isinstance(entry.get("url"), str) else ""
-    return None
+    """The address of a Bundle's link; None if there is none, an empty text if it cannot be told: links that cannot be read,
+    a link without an address, two that differ. A relation counts in any case, and by its IANA address (RFC 8288)."""
+    links = document.get("link") or []
+    found: set[str] = set()
+    for entry in links if isinstance(links, list) else [None]:
+        named = entry.get("relation") if isinstance(entry, dict) else None
+        if not isinstance(entry, dict) or not isinstance(named, str):
+            found.add("")
+        elif named.strip().lower().rsplit("/", 1)[-1] == relation:
+            found.add(entry["url"] if isinstance(entry.get("url"), str) else "")
+    return None if not found else found.pop() if len(found) == 1 else ""
 
 
 def read_self(address: str | None, sent: Sequence[tuple[str, str]], declared: frozenset[str]) -> SelfLink:

@@ -25,12 +25,19 @@ _ASKED_ANYWAY = frozenset({"ResearchSubject"})
 _GRACE = 2  # days: a server may read a date in any time zone
 
 
+VERSIONS = ("4.0", "4.1", "4.3", "5.0")  # R4, R4B and its ballot, R5
+
+
 class Served(msgspec.Struct, frozen=True):
     """What a server declares: its FHIR version, the search parameters of each type that can be searched, types to read."""
 
     fhir_version: str
     searches: Mapping[str, frozenset[str]]
     reads: frozenset[str]
+
+    def is_read(self) -> bool:
+        """Whether this project reads that version; one that is not told is taken for one of them."""
+        return not self.fhir_version or self.fhir_version.startswith(VERSIONS)
 
     def serves(self, resource_type: str) -> bool:
         return resource_type in self.searches or resource_type in _ASKED_ANYWAY
@@ -62,7 +69,8 @@ def read_served(statement: Mapping[str, Any]) -> Served:
                 searches[name] = parameters | everywhere
             if isinstance(name, str) and "read" in interactions:
                 reads.add(name)
-    return Served(str(statement.get("fhirVersion", "")), searches, frozenset(reads))
+    version = statement.get("fhirVersion")
+    return Served(version if isinstance(version, str) else "", searches, frozenset(reads))
 
 
 def ladder(need: Need, patient: str, served: Served, limits: Limits, *, count: int | None, look_back: bool) -> list[Step]:

@@ -64,7 +64,13 @@ class RestSource:
     def served(self) -> Served:
         """What the server declares, asked once. Raises SourceError if it cannot be read."""
         if self._served is None:
-            self._served = read_served(self._read("metadata", "CapabilityStatement", self._transport.deadline()))
+            served = read_served(self._read("metadata", "CapabilityStatement", self._transport.deadline()))
+            if not served.is_read():
+                raise SourceError(
+                    "the server speaks a version of FHIR that is not read", code="FE0412", where=f"{self.base}/metadata",
+                    fix="ask for the base address of R4, R4B or R5",
+                )  # fmt: skip
+            self._served = served
         return self._served
 
     def patients(self, ids: Iterable[str] = (), group: str = "") -> Iterator[Chart]:

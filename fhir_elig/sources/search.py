@@ -127,8 +127,10 @@ class _Reading:
             self._take(page)
 
     def _next(self, address: str, deadline: float) -> Page:
+        if not address:
+            raise SourceError("its link to the next page cannot be read", code="FE0410")
         target = self._transport.base.inside(address, self._page.url)
-        if not address or target in self._asked:
+        if target in self._asked:
             raise SourceError("the search goes round in circles", code="FE0410")
         self._asked.add(target)
         try:
@@ -195,8 +197,8 @@ class _Reading:
             self._found.remarks += read_outcome(resource)
         elif kind == "Medication" and self._question.type in MEDICATION_TYPES:
             self._keep(resource)
-        elif mode == "match" and kind == self._question.type:
-            self._match(resource)
+        elif mode in ("match", "include") and kind == self._question.type:
+            self._match(resource)  # what fits the question is data, whatever a server calls it
         elif mode != "include":
             self._remark("partial: an entry that was not asked for")
         return True

@@ -16,6 +16,8 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
+_INTERIM = 10  # answers before the true one
+
 Left = Callable[[], float]
 
 
@@ -64,6 +66,17 @@ def _pools(left: Left) -> dict[str, type[HTTPConnectionPool]]:
         def __init__(self, sock: socket.socket, *args: Any, **options: Any) -> None:
             super().__init__(sock, *args, **options)
             self.fp: Any = io.BufferedReader(TimedReader(self.fp.detach(), sock, left))
+
+        def begin(self) -> None:
+            """Reads the head of the answer; interim answers before it (RFC 9110, 15.2) are skipped, where http.client
+            skips 100 only and would leave the true answer in the connection, to be taken for that of the next request."""
+            super().begin()
+            for _ in range(_INTERIM):
+                if not 101 < self.status < 200:
+                    return
+                self.headers = self.msg = None  # type: ignore[assignment]
+                super().begin()
+            raise http.client.HTTPException("interim answers without end")
 
     class Plain(HTTPConnection):
         response_class = Response

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -163,6 +164,7 @@ def serving() -> Iterator[Loopback]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        wbufsize = 1 << 16  # headers and body in one packet: no delayed acknowledgement in between
 
         def do_GET(self) -> None:
             size = int(self.headers.get("Content-Length", "0"))
@@ -171,7 +173,7 @@ def serving() -> Iterator[Loopback]:
             answer = server.answer(self.command, self.path, body)
             if isinstance(answer, tuple):
                 status, headers, content = answer
-                self.send_response(status)
+                (self.send_response_only if "Date" in headers else self.send_response)(status)
                 data = content.encode() if isinstance(content, str) else content
                 for name, value in {"Content-Length": str(len(data)), **headers}.items():
                     self.send_header(name, value)
@@ -193,7 +195,13 @@ def serving() -> Iterator[Loopback]:
         def log_message(self, *_: Any) -> None:
             pass
 
-    http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    class Server(ThreadingHTTPServer):
+        def handle_error(self, request: Any, client_address: Any) -> None:
+            """A client that has had enough hangs up: no more is said of it than of any other end."""
+            if not isinstance(sys.exception(), ConnectionError):
+                super().handle_error(request, client_address)
+
+    http = Server(("127.0.0.1", 0), Handler)
     http.daemon_threads = True
     server.base = f"http://127.0.0.1:{http.server_address[1]}/fhir"
     thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})

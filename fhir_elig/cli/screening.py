@@ -92,6 +92,10 @@ def _screen(options: Options, chosen: str, fhir_version: str, out: Path | None, 
 
     tally = Tally()
     screening = prepare(options)
+    if wish.write:
+        from fhir_elig.cli.writing import rules_of
+
+        rules_of(screening, options)  # what is missing in the site file is told before anybody is screened
     found = sorted(_counted(assessments(charts(options, screening, tally), screening, tally)), key=lambda one: one.patient)
     fail_if_nothing(tally, options)
     if chosen == "table" and out is None:

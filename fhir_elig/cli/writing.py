@@ -31,14 +31,19 @@ _CONFLICT = 15
 _ON_LIST = (Outcome.CREATED, Outcome.UPDATED, Outcome.UNCHANGED)
 
 
-def rules_of(screening: Screening, server: str) -> Rules:
-    """What the site file says of writing at this server. Raises UsageError if it does not name the study there."""
+def server_of(screening: Screening, options: Options) -> str:
+    own = screening.site.file.server
+    return options.server or (own.base if own is not None else "")
+
+
+def rules_of(screening: Screening, options: Options) -> Rules:
+    """What the site file says of writing at the server. Raises UsageError if it does not name the study there."""
     file = screening.site.file
     study = file.study.get(screening.protocol.id, "")
     if not study.startswith("ResearchStudy/"):
         why = f"the site file does not say which study {screening.protocol.id} is on this server"
         raise UsageError(why, code="FE0105", where="--write", fix=f"write  study: {{{screening.protocol.id}: ResearchStudy/ID}}")
-    if file.write.store and parse_base(file.write.store) != parse_base(server):
+    if file.write.store and parse_base(file.write.store) != parse_base(server_of(screening, options)):
         fix = "name the same server, or none"
         raise UsageError("write.store names another server than --server", code="FE0105", where="--write", fix=fix)
     return Rules(
@@ -55,11 +60,9 @@ def write_back(found: Sequence[Assessment], screening: Screening, options: Optio
 
     Raises UsageError, AuthorisationError, and SourceError (FE0504) where nothing can be written.
     """
-    own = screening.site.file.server
-    server = options.server or (own.base if own is not None else "")
-    rules = rules_of(screening, server)
+    rules = rules_of(screening, options)
     folder = options.site.parent if options.site is not None else Path()
-    way = access(server, own, SET, folder=folder, write=(*SET, *rules.also))
+    way = access(server_of(screening, options), screening.site.file.server, SET, folder=folder, write=(*SET, *rules.also))
     transport = transport_to(way, options.timeout)
     declared = read_declared(read_metadata(way, transport, transport.deadline()).statement)
     plan = make_plan(str(transport.base), declared, rules)

@@ -16,6 +16,7 @@ from fhir_elig.sinks.declared import Declared, Offer
 from fhir_elig.verdict import Assessment, Status
 
 SET = ("Device", "ResearchSubject", "GuidanceResponse", "Provenance")
+_NAMELESS = ("Provenance", "AuditEvent")  # types without an identifier
 _FALLING = (Status.ELIGIBLE, Status.CANDIDATE, Status.POTENTIAL_CANDIDATE)
 
 
@@ -91,11 +92,13 @@ def _how(name: str, declared: Declared, rules: Rules) -> How:
     offer = declared.offer(name)
     if rules.store and name not in declared.offers:
         return How.PUT
-    by_condition = offer.conditional_create and _can_look(name, offer) and name != "Provenance"
+    by_condition = offer.conditional_create and _can_look(name, offer) and name not in _NAMELESS
     if by_condition and not (declared.racy and offer.update_create):
         return How.CONDITIONAL
     if offer.update_create:
         return How.PUT
+    if name == "AuditEvent":
+        return How.NOT  # nothing would tell a second one from the first
     if offer.create and _can_look(name, offer):
         return How.POST
     return How.NOT

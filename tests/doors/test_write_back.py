@@ -67,7 +67,7 @@ def test_a_conflict_has_its_exit_code(memory: Memory) -> None:
 )
 def test_what_cannot_be_meant_is_a_usage_error(memory: Memory, more: tuple[str, ...]) -> None:
     assert run([*SCREEN, *more]) == 2
-    assert memory.writes() == []
+    assert memory.asked == [], "it is told before anybody is screened"
 
 
 def test_files_cannot_be_written_back(tmp_path: Path) -> None:

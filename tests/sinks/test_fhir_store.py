@@ -197,3 +197,12 @@ def test_a_second_run_on_one_outbox_is_refused_and_the_file_is_its_owners(tmp_pa
         Outbox(tmp_path / "state" / "outbox.sqlite")
     assert {path.stat().st_mode & 0o77 for path in (tmp_path / "state").iterdir()} == {0}
     first.close()
+
+
+def test_an_audit_event_is_written_only_where_a_second_one_would_show() -> None:
+    also = Rules(study="ResearchStudy/77", also=("AuditEvent",))
+    every = {"interaction": [{"code": code} for code in ("read", "create", "update")], "searchParam": [{"name": "identifier"}]}
+    for flags, how in (({}, How.NOT), ({"conditionalCreate": True}, How.NOT), ({"updateCreate": True}, How.PUT)):
+        said = statement()
+        said["rest"][0]["resource"].append({"type": "AuditEvent", **every, **flags})
+        assert make_plan(BASE, read_declared(said), also).how["AuditEvent"] is how

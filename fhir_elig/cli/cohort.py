@@ -1,4 +1,4 @@
-"""The commands `cohort run`, `resume`, `export`, `purge`, `facts`: a whole hospital, checkpointed and resumable."""
+"""The commands `cohort run`, `resume`, `export`, `purge`: a whole hospital, checkpointed and resumable."""
 
 from __future__ import annotations
 
@@ -125,6 +125,28 @@ def _tell(manifest: Manifest, out: Path) -> None:
         typer.echo(f"patients {counts.patients} = assessed {counts.assessed} + not assessed {counts.not_assessed}", err=True)
         if counts.quarantined:
             typer.echo(f"set aside {counts.quarantined} pieces of the data: {out / 'quarantine.ndjson'}", err=True)
+
+
+@app.command()
+def export(
+    run: RunArgument,
+    format_: Annotated[str, typer.Option("--format", help="csv or parquet (the matrix), ndjson (assessments), fhir")] = "csv",
+    status: Annotated[str, typer.Option("--status", help="Only patients of this status", metavar="STATUS")] = "",
+    out: Annotated[Path | None, typer.Option("--out", help="Write it here instead of to stdout", metavar="PATH")] = None,
+) -> int:
+    """Hand over the results of a run: the matrix, the assessments, or FHIR Bundles, one a line.
+
+    fhir-elig cohort export run/ --format fhir --status candidate --out candidates.ndjson
+    """
+    from fhir_elig.cohort.export import FORMATS, export as write
+    from fhir_elig.cohort.folder import RunFolder
+    from fhir_elig.verdict import Status
+
+    known("--format", format_, FORMATS)
+    if status:
+        known("--status", status, tuple(Status))
+    write(RunFolder(run), format_, status, out)
+    return 0
 
 
 @app.command()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,14 @@ from fhir_elig.cohort.spark import screen
 from fhir_elig.cohort.spark.output import write_tables
 
 COMMON = ("--protocol", "relma-cel-ssc", "--as-of", "2025-06-01", "--complete", "all")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _main_has_a_file() -> Iterator[None]:
+    """A process of pytest-xdist has a main module without a file, which PySpark takes for its own doctests and ends."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys.modules["__main__"], "__file__", "pytest", raising=False)
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -240,10 +241,14 @@ def test_control_c_ends_the_program_in_a_word() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         base = f"http://127.0.0.1:{server.getsockname()[1]}/fhir"
         command = [sys.executable, "-m", "fhir_elig", *SCREEN, "--server", base, "--patient", "p1"]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT) as process:
-            server.accept()
+        # A shell that runs the tests in the background would have the signal ignored.
+        heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        with subprocess.Popen(command, **pipes, cwd=ROOT, preexec_fn=heard) as process:
+            waiting, _ = server.accept()
             process.send_signal(signal.SIGINT)
             out, err = process.communicate()
+            waiting.close()
     assert (process.returncode, out, err) == (130, b"", b"stopped\n")
 
 

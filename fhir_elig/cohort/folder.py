@@ -16,12 +16,12 @@ from fhir_elig.errors import FhirEligError, UsageError
 
 MANIFEST, CHECKPOINT, LOCK = "manifest.json", "checkpoint.sqlite", "lock"
 ASSESSMENTS, MATRIX = "assessments.ndjson", "matrix.parquet"
-QUARANTINE, ERRORS, FACTS, WORK = "quarantine.ndjson", "errors.ndjson", "facts.parquet", "work"
+QUARANTINE, ERRORS, WORK = "quarantine.ndjson", "errors.ndjson", "work"
 EXPORT = "export"  # the files of a bulk export, if the run made one
 FUNNEL, LISTS = "funnel.html", "funnel-lists.csv"
 RESULTS = (ASSESSMENTS, MATRIX, QUARANTINE, ERRORS)
 # SQLite keeps its journal beside the database.
-_ALL = (*RESULTS, FACTS, FUNNEL, LISTS, MANIFEST, CHECKPOINT, f"{CHECKPOINT}-wal", f"{CHECKPOINT}-shm", LOCK)
+_ALL = (*RESULTS, FUNNEL, LISTS, MANIFEST, CHECKPOINT, f"{CHECKPOINT}-wal", f"{CHECKPOINT}-shm", LOCK)
 
 
 class RunFolder:

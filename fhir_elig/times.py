@@ -27,6 +27,12 @@ _DATETIME = re.compile(
     r"(Z|[+-][0-9]{2}:[0-9]{2})?)?)?)?"
 )
 
+# The dateTime that nearly every record has: to the second or finer, with its offset. Group 1 is the fraction.
+_INSTANT = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.([0-9]{1,6}))?(?:Z|[+-](?:0[0-9]|1[0-4]):[0-5][0-9])"
+)
+_ZERO, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
+
 
 class When(msgspec.Struct, frozen=True, gc=False):
     """A time as an interval: calendar days `first` to `last`, instants from `start` up to but without `end`."""
@@ -83,6 +89,12 @@ def parse_when(text: str, time_zone: str = "UTC") -> When | None:
 
     A date, or a time without a zone, is read in `time_zone` (an IANA name).
     """
+    found = _INSTANT.fullmatch(text)
+    if found is not None:
+        try:
+            return _instant(datetime.fromisoformat(text), found[1], time_zone, text)
+        except (ValueError, OverflowError):
+            pass  # a leap second, or no such day
     match = _DATETIME.fullmatch(text.strip()) if len(text) <= 64 else None
     if match is None:
         return None
@@ -103,6 +115,13 @@ def parse_when(text: str, time_zone: str = "UTC") -> When | None:
     day = day_of(start, time_zone)
     last_day = day if end <= day_start(day + 1, time_zone) else day_of(end - 1, time_zone)
     return When(day, last_day, start, end, text.strip())
+
+
+def _instant(moment: datetime, fraction: str | None, time_zone: str, text: str) -> When:
+    """What `parse_when` gives for a time with its offset, at a third of the cost: no day begins within a second."""
+    start = (moment - _ZERO) // _MICROSECOND
+    day = day_of(start, time_zone)
+    return When(day, day, start, start + (_SECOND if fraction is None else 10 ** (6 - len(fraction))), text)
 
 
 def _width(second: str | None, fraction: str | None) -> int:

@@ -7,7 +7,9 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
+from hypothesis import example, given, strategies as st
 
 from fhir_elig import times
 from fhir_elig.times import ALWAYS, FIRST_DAY, LAST_DAY, Span, Unit, When, parse_span, parse_when
@@ -108,6 +110,27 @@ def test_a_time_with_its_offset_is_the_same_instant(text: str) -> None:
 )
 def test_what_is_no_date_is_none(text: str) -> None:
     assert parse_when(text) is None
+
+
+ZONES = ("UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata", "Pacific/Apia", "Africa/Monrovia")
+TWO = st.integers(0, 62).map(lambda number: f"{number:02}")
+OFFSETS = st.sampled_from(("Z", "+00:00", "-00:00", "+02:00", "-05:30", "+14:00", "+14:59", "+15:00", "-23:59", "+02:60"))
+FRACTIONS = st.one_of(st.just(""), st.text("0123456789", min_size=1, max_size=9).map(lambda digits: f".{digits}"))
+CLOCKS = st.tuples(st.sampled_from(("00", "02", "23", "24")), TWO, TWO).map(":".join)
+DAYS = st.one_of(
+    st.dates().map(date.isoformat), st.sampled_from(("0001-01-01", "9999-12-31", "2011-12-30", "2023-02-29", "2024-13-01"))
+)
+
+
+@given(DAYS, CLOCKS, FRACTIONS, OFFSETS, st.sampled_from(ZONES))
+@example("0001-01-01", "00:00:00", "", "+14:00", "UTC")
+@example("9999-12-31", "23:59:59", ".9", "-05:30", "Asia/Kolkata")
+def test_a_space_for_the_t_is_the_same_time(day: str, clock: str, fraction: str, offset: str, zone: str) -> None:
+    """FHIR's own form is read on a shorter way than what some servers send."""
+    usual, odd = (parse_when(f"{day}{between}{clock}{fraction}{offset}", zone) for between in "T ")
+    assert (usual is None) is (odd is None)
+    if usual is not None and odd is not None:
+        assert msgspec.structs.replace(usual, text="") == msgspec.structs.replace(odd, text="")
 
 
 def test_a_leap_second_is_the_last_second() -> None:

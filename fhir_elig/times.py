@@ -168,10 +168,11 @@ def day_start(ordinal: int, time_zone: str) -> int:
 
 def day_of(instant: int, time_zone: str) -> int:
     """The calendar day, as a proleptic ordinal, on which the instant falls in the zone."""
-    ordinal = instant // _DAY + _EPOCH
-    guess = min(max(ordinal, FIRST_DAY), LAST_DAY)
+    guess = instant // _DAY + _EPOCH
+    if not FIRST_DAY < guess < LAST_DAY:
+        guess = min(max(guess, FIRST_DAY), LAST_DAY)
     for candidate in (guess + 1, guess, guess - 1):
-        if FIRST_DAY <= candidate <= LAST_DAY and day_start(candidate, time_zone) <= instant:
+        if day_start(candidate, time_zone) <= instant and FIRST_DAY <= candidate <= LAST_DAY:
             return candidate
     return guess
 

@@ -122,7 +122,6 @@ class Result(Fact, frozen=True, kw_only=True):
     codes: tuple[str, ...]
     value: Value | None
     time: When | None
-    issued: When | None = None
     absent: str = ""  # dataAbsentReason: its code, or `error`
     ranges: tuple[ReferenceRange, ...] = ()
     interpretation: tuple[str, ...] = ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -56,9 +57,8 @@ def newest(group: list[Resource]) -> list[Resource]:
     if all(version.isascii() and version.isdigit() for version in versions):
         top = max(int(version) for version in versions)
         return _bodies([resource for resource, version in zip(distinct, versions, strict=True) if int(version) == top])
-    stamps = [_updated(resource) for resource in distinct]
-    known = [stamp for stamp in stamps if stamp is not None]
-    if len(known) < len(stamps):
+    known = _stamps(distinct, _updated) or _stamps(distinct, _issued)
+    if not known:
         return _bodies(distinct)
     late = {version for version, stamp in zip(versions, known, strict=True) if stamp == max(known)}
     rows = zip(distinct, versions, known, strict=True)
@@ -85,8 +85,21 @@ def _version(resource: Resource) -> str:
     return version[:64] if type(version) is str else str(version) if type(version) is int else ""
 
 
+def _stamps(copies: list[Resource], stamp: Callable[[Resource], int | None]) -> list[int]:
+    """The time of each copy; none if one of them has none."""
+    found = [time for time in map(stamp, copies) if time is not None]
+    return found if len(found) == len(copies) else []
+
+
+def _issued(resource: Resource) -> int | None:
+    return _start(resource.get("issued"))
+
+
 def _updated(resource: Resource) -> int | None:
-    stamp = _meta(resource).get("lastUpdated")
+    return _start(_meta(resource).get("lastUpdated"))
+
+
+def _start(stamp: Any) -> int | None:
     when = parse_when(stamp) if type(stamp) is str else None
     return None if when is None else when.start
 

@@ -61,12 +61,11 @@ def read_observation(resource: Resource, head: Head, context: Context) -> Iterab
             return (contact(head, status, counts, time),)
         heads = [head, *(_component_head(part, head, index) for index, part in enumerate(items(components or None)))]
         return [contact(each, status, counts, time) for each in heads]
-    issued = when(resource.get("issued"), context)
-    whole = _result(resource, head, context, status, counts, time, issued, specimen)
+    whole = _result(resource, head, context, status, counts, time, specimen)
     if not components:
         return (whole,)
     parts = [
-        _result(part, _component_head(part, head, index), context, status, counts, time, issued, specimen)
+        _result(part, _component_head(part, head, index), context, status, counts, time, specimen)
         for index, part in enumerate(items(components))
     ]
     return (whole, *parts)
@@ -84,7 +83,6 @@ def _result(
     status: str,
     counts: Counts,
     time: When | None,
-    issued: When | None,
     specimen: str,
 ) -> Result:
     codes, text = named(part.get("code"), context)
@@ -106,7 +104,6 @@ def _result(
         codes=codes,
         value=value,
         time=time,
-        issued=issued,
         absent=absent,
         ranges=reference_ranges(ranges, context) if ranges is not None else (),
         interpretation=interpretations(interpretation, context) if interpretation is not None else (),

@@ -124,7 +124,6 @@ def _result(row: Row, zone: str) -> Result:
         codes=codes(row),
         value=_value(row),
         time=_span(row, zone) or (issued.until() if issued else None),
-        issued=issued,
         absent=row.get("absent", ""),
         ranges=ranges,
         specimen=row.get("specimen", ""),

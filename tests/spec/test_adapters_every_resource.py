@@ -201,6 +201,15 @@ def test_without_numbered_versions_the_last_update_counts() -> None:
         assert str(result.value) == "2 g/dL"
 
 
+def test_where_no_update_is_dated_the_result_that_was_issued_last_counts() -> None:
+    old, new = (observation(value=value, meta=None, issued=f"2025-01-0{value}T00:00:00Z") for value in "12")
+    for order in ([old, new], [new, old]):
+        (result,) = chart(*order).results
+        assert str(result.value) == "2 g/dL" and result.flaws == ()
+    versions = [{**copy, "meta": {"versionId": "x"}} for copy in (old, new)]  # they cannot both be that version
+    assert [result.flaws for result in chart(*versions).results] == [(Flaw.CONFLICT,), (Flaw.CONFLICT,)]
+
+
 @pytest.mark.parametrize(
     ("one", "two"),
     [

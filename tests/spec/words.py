@@ -258,7 +258,7 @@ _WORDS: dict[type[Any], Callable[[Any], Iterator[str]]] = {
 
 # What no case depends on so far.
 _LEFT_OUT: dict[type[Any], tuple[str, ...]] = {
-    Result: ("issued", "body_site", "notes"),
+    Result: ("body_site", "notes"),
     Problem: ("category", "notes"),
     Medication: ("notes",),
     Event: ("notes",),

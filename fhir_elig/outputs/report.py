@@ -13,6 +13,7 @@ from fhir_elig.verdict import Assessment
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
 _NUMBERS = ("Met", "Not met", "Unknown", "Not applicable")
+_FIRST = "First to settle"
 
 
 def render_report(
@@ -65,25 +66,31 @@ def _top(assessments: Sequence[Assessment], rows: Sequence[Row], title: str) -> 
 
 
 def _index(rows: Sequence[Row], assessed: int) -> Html:
-    heads = [el("th", "Patient", scope="col"), el("th", "Status", scope="col")]
-    heads += [el("th", name, scope="col", cls="number") for name in _NUMBERS]
-    heads.append(el("th", "First to settle", scope="col"))
+    heads = [el("th", name, scope="col", role="columnheader") for name in ("Patient", "Status")]
+    heads += [el("th", name, scope="col", role="columnheader", cls="number") for name in _NUMBERS]
+    heads.append(el("th", _FIRST, scope="col", role="columnheader"))
     lines = (_index_row(row, number if number <= assessed else 0) for number, row in enumerate(rows, 1))
     caption = el("caption", "Patients, and the criteria of each by verdict")
-    table = el("table", caption, el("thead", el("tr", *heads)), el("tbody", *lines))
+    # Narrow windows lay the rows out as blocks; the roles say that it is a table still.
+    head = el("thead", el("tr", *heads, role="row"), role="rowgroup")
+    table = el("table", caption, head, el("tbody", *lines, role="rowgroup"), role="table", cls="index")
     return el("section", el("div", table, cls="scroll", tabindex="0", role="region", aria_label="Patients"), id="patients")
 
 
 def _index_row(row: Row, number: int) -> Html:
     """A row; it leads to the patient's section where there is one."""
     name = chart(row.patient)
-    counts = (el("td", "–" if count is None else str(count), cls="number") for count in row.counts)
+    counts = (
+        el("td", "–" if count is None else str(count), cls="number", role="cell", data_name=verdict)
+        for verdict, count in zip(_NUMBERS, row.counts, strict=True)
+    )
     return el(
         "tr",
-        el("th", el("a", name, href=f"#patient-{number}") if number else name, scope="row"),
-        el("td", badge(row.status, row.status, "verdict")),
+        el("th", el("a", name, href=f"#patient-{number}") if number else name, scope="row", role="rowheader"),
+        el("td", badge(row.status, row.status, "verdict"), role="cell"),
         *counts,
-        el("td", chart(row.first)),
+        el("td", chart(row.first), role="cell", cls="first", data_name=_FIRST if row.first else ""),
+        role="row",
     )
 
 

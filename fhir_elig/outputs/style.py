@@ -116,6 +116,16 @@ footer.page dl{display:grid;grid-template-columns:max-content minmax(0,1fr);gap:
 .head,.todo li{grid-template-columns:minmax(0,1fr)}.todo li::before{display:none}.body{margin-left:0}
 .evidence{grid-template-columns:repeat(2,minmax(0,1fr))}.evidence>div:not(.wide){grid-column:auto}.bar .tally{margin-left:0}
 .bar{position:static}html{scroll-padding-top:1rem}}
+@media screen and (max-width:46rem){
+.index,.index caption,.index tbody,.index th,.index td{display:block}
+.index thead{position:absolute;clip-path:inset(50%)}
+.index tr{display:flex;flex-wrap:wrap;align-items:baseline;gap:.1rem 1.1rem;padding:.7rem 0 .8rem;
+border-bottom:1px solid var(--line)}
+.index th,.index td{border:0;padding:0;text-align:left}
+.index .number,.index .first{font-size:.88rem}
+.index tr::after{content:"";flex-basis:100%}
+.index .number{order:1}.index .first{order:2;flex-basis:100%;min-width:0}
+.index [data-name]::before{content:attr(data-name) " ";color:var(--soft)}}
 @media (forced-colors:active){.badge{border-color:CanvasText}}
 @media print{
 @page{size:A4;margin:15mm 14mm 16mm}

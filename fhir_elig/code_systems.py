@@ -90,7 +90,7 @@ def code_key(system: str, code: str) -> str:
     return _code_key(system, code)
 
 
-@lru_cache(maxsize=131_072)
+@lru_cache(maxsize=16_384)
 def _code_key(uri: str, code: str) -> str:
     system = system_of(uri)
     return f"{uri.strip()}|{code.strip()}" if system is None else f"{system.uri}|{normal_code(system, code)}"

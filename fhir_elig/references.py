@@ -30,7 +30,7 @@ def is_type(text: object) -> bool:
     return type(text) is str and _is_type(text) is not None
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=8192)
 def parse_reference(text: str, base: str | None = None) -> tuple[str, str, str] | None:
     """(type, id, version or "") of a literal reference.
 

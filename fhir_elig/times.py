@@ -83,7 +83,7 @@ def zone(name: str) -> ZoneInfo | None:
         return None
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=8192)
 def parse_when(text: str, time_zone: str = "UTC") -> When | None:
     """A FHIR date, dateTime or instant as an interval; None if it is none, or no such day exists.
 
@@ -157,7 +157,7 @@ def _since_epoch(utc: datetime) -> int:
     return (utc.toordinal() - _EPOCH) * _DAY + ((utc.hour * 60 + utc.minute) * 60 + utc.second) * _SECOND + utc.microsecond
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=16_384)
 def day_start(ordinal: int, time_zone: str) -> int:
     """The instant at which that calendar day begins in the zone."""
     if not FIRST_DAY < ordinal < LAST_DAY:
@@ -234,7 +234,7 @@ def parse_span(text: str) -> Span | None:
     return Span(int(match[1]), Unit(match[2])) if match else None
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=8192)
 def add_months(ordinal: int, months: int) -> int:
     """Calendar months later (or earlier), clipped at the month's end: 31 January + 1 month is 28 or 29 February."""
     day = date.fromordinal(ordinal)

@@ -65,7 +65,7 @@ def _read(quantity: Quantity, digits: str, analyte: Analyte) -> Reading:
     return _checked(sent.scaled(scale.factor, scale.offset), scale, analyte)
 
 
-_remembered = lru_cache(maxsize=16_384)(_read)
+_remembered = lru_cache(maxsize=4096)(_read)
 
 
 def amount_of(quantity: Quantity, analyte: Analyte) -> Fraction | None:

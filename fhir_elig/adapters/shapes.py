@@ -96,7 +96,7 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     memory: Memory = msgspec.field(default_factory=lambda: Memory())
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=16_384)
 def key(code_key: CodeKey, system: str, code: str) -> str:
     return code_key(system, code)
 

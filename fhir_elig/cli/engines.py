@@ -27,9 +27,9 @@ def run_on_spark(options: RunOptions, out: str, remote: str) -> int:
     """Screen on Spark; `out` is the folder of a run on this machine, or an address such as `s3://bucket/run` for tables."""
     from fhir_elig.cli.pipeline import Tally
     from fhir_elig.cohort.folder import RunFolder
-    from fhir_elig.cohort.matrix_file import pyarrow
+    from fhir_elig.cohort.matrix_file import need_parquet
 
-    pyarrow()
+    need_parquet()
     folder = None if _ADDRESS.match(out) else RunFolder(Path(out))
     session = _session(remote)
     if folder is not None:

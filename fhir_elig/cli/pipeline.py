@@ -142,7 +142,7 @@ def bind(options: Options, site: Site, protocol: Protocol) -> Screening:
 def known_codes(concepts: Concepts) -> Callable[[tuple[str, ...]], bool]:
     """Whether the mappings know one of a result's codes, verified or not; what they do not know is read as a contact only."""
 
-    @lru_cache(maxsize=65_536)
+    @lru_cache(maxsize=16_384)
     def known(codes: tuple[str, ...]) -> bool:
         return any(any(concepts.names_of(code)) for code in codes)
 

@@ -8,7 +8,7 @@ from typing import Any
 from fhir_elig.cohort.matrix import Matrix, Used
 from fhir_elig.errors import UsageError
 from fhir_elig.outputs.diff_table import ChangedCriterion, ChangedPerson, Diff
-from fhir_elig.outputs.matrix import WHOLE
+from fhir_elig.outputs.matrix_row import WHOLE
 
 _SAVE = """
     CREATE OR REPLACE TEMP TABLE {side} AS

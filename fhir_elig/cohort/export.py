@@ -19,7 +19,7 @@ from fhir_elig.cohort.manifest import Manifest, read_manifest
 from fhir_elig.cohort.matrix_file import pyarrow
 from fhir_elig.cohort.settings import screenings
 from fhir_elig.errors import UsageError
-from fhir_elig.outputs.matrix import WHOLE
+from fhir_elig.outputs.matrix_row import WHOLE
 from fhir_elig.verdict import Assessment
 
 FORMATS = ("csv", "ndjson", "parquet", "fhir")

@@ -74,9 +74,17 @@ class RunFolder:
         if not self.is_run:
             raise UsageError("this is no folder of a run", where=str(self.root), fix="name the folder of  cohort run --out")
 
+    def sweep(self) -> None:
+        """Remove what a process that was killed left half written. Raises FhirEligError (FE0701)."""
+        with writing(self.root):
+            for name in _ALL:
+                for part in self.root.glob(f"{name}.*.part"):
+                    part.unlink()
+
     def purge(self) -> list[str]:
         """Remove the run; gives the names of what is not the run's and stays, sorted. Raises FhirEligError (FE0701)."""
         self.need()
+        self.sweep()
         with writing(self.root):
             clear(self.work)
             clear(self.path(EXPORT))

@@ -10,7 +10,7 @@ from fhir_elig.cohort.tree import Part
 from fhir_elig.cohort.worklist import worklist
 from fhir_elig.errors import DataError
 from fhir_elig.outputs.funnel_table import BANDS, Band, Funnel, Step
-from fhir_elig.outputs.matrix import WHOLE
+from fhir_elig.outputs.matrix_row import WHOLE
 from fhir_elig.verdict import ALIVE, Status
 
 Counts = dict[str, dict[str, int]]  # by criterion, by verdict

@@ -10,7 +10,7 @@ from fhir_elig.cohort.funnel import shape
 from fhir_elig.cohort.matrix import Matrix, Used
 from fhir_elig.cohort.worklist import WORK, prepare
 from fhir_elig.outputs.funnel_page import Cell, Listed
-from fhir_elig.outputs.matrix import WHOLE
+from fhir_elig.outputs.matrix_row import WHOLE
 
 SHOWN = 200  # persons of a list that stand in the page itself
 

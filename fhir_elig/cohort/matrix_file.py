@@ -1,32 +1,50 @@
-"""`matrix.parquet`: the verdict matrix of a run, one row a (protocol, patient, criterion); see docs/reference/run-folder.md."""
+"""`matrix.parquet`: the verdict matrix of a run, one row a (protocol, patient, criterion); see docs/reference/run-folder.md.
+
+`MatrixFile` writes it. `MatrixProcess` does that in a process of its own: the libraries behind Parquet take more memory than a
+shard of a run, and neither the leading process nor those that assess ever need them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import contextlib
+import multiprocessing
+import signal
+import sys
+from collections.abc import Iterable, Sequence
+from importlib.abc import MetaPathFinder
+from importlib.util import find_spec
+from multiprocessing.connection import Connection
+from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
 
 import msgspec
 
+from fhir_elig.cohort.answers import answer, attempt
+from fhir_elig.cohort.folder import whole_file
 from fhir_elig.errors import UsageError
-from fhir_elig.outputs.matrix import Row
+from fhir_elig.outputs.matrix_row import COLUMNS, NUMBERS
 
-COLUMNS = Row.__struct_fields__
 ROW_GROUP = 16_384  # rows that are held in memory before they are written
-_NUMBERS = frozenset({"value", "value_low", "value_high"})
-_OPTIONAL = _NUMBERS | {"unit"}
+_OPTIONAL = NUMBERS | {"unit"}
 _REPEATING = ["protocol", "patient", "criterion", "verdict", "reason", "unit", "limit", "time"]
+_END = b""  # the message after the last rows: without it the leading process is gone
+
+_decode = msgspec.msgpack.Decoder(list[tuple[Any, ...]]).decode
+
+
+def need_parquet() -> None:
+    """Raises UsageError that names the extra if the libraries behind Parquet are missing; loads none of them."""
+    if find_spec("pyarrow") is None:
+        raise UsageError("Parquet needs a library that is not installed", where="pyarrow", fix="pip install 'fhir-elig[cohort]'")
 
 
 def pyarrow() -> Any:
     """The libraries behind Parquet. Raises UsageError that names the extra where they are missing."""
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError:
-        raise UsageError(
-            "Parquet needs a library that is not installed", where="pyarrow", fix="pip install 'fhir-elig[cohort]'"
-        ) from None
+    need_parquet()
+    import pyarrow
+    import pyarrow.parquet
+
     return pyarrow
 
 
@@ -35,11 +53,11 @@ class MatrixFile:
 
     def __init__(self, stream: BinaryIO) -> None:
         arrow = pyarrow()
-        kinds = {name: arrow.float64() if name in _NUMBERS else arrow.string() for name in COLUMNS}
+        kinds = {name: arrow.float64() if name in NUMBERS else arrow.string() for name in COLUMNS}
         self._schema = arrow.schema([arrow.field(name, kind, name in _OPTIONAL) for name, kind in kinds.items()])
         self._arrow = arrow
         self._writer = arrow.parquet.ParquetWriter(stream, self._schema, compression="zstd", use_dictionary=_REPEATING)
-        self._rows: list[tuple[Any, ...]] = []
+        self._rows: list[Sequence[Any]] = []
 
     def __enter__(self) -> MatrixFile:
         return self
@@ -49,8 +67,9 @@ class MatrixFile:
             self._flush()
         self._writer.close()
 
-    def add(self, rows: Iterable[Row]) -> None:
-        self._rows += map(msgspec.structs.astuple, rows)
+    def add(self, rows: Iterable[Sequence[Any]]) -> None:
+        """Rows, each with its cells in the order of COLUMNS."""
+        self._rows += rows
         if len(self._rows) >= ROW_GROUP:
             self._flush()
 
@@ -60,3 +79,64 @@ class MatrixFile:
             arrays = [self._arrow.array(cells, field.type) for cells, field in zip(columns, self._schema, strict=True)]
             self._writer.write_table(self._arrow.Table.from_arrays(arrays, schema=self._schema))
             self._rows.clear()
+
+
+class MatrixProcess:
+    """A process that writes the file; use `with`. It is there wholly when the block ends, and not at all if that raises.
+
+    Raises FhirEligError (FE0701) where the disk refuses.
+    """
+
+    def __init__(self, path: Path) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._connection, there = context.Pipe()
+        self._process = context.Process(target=_serve, args=(there, path), daemon=True)
+        self._process.start()
+        there.close()
+
+    @property
+    def number(self) -> int | None:
+        """The id of the process."""
+        return self._process.pid
+
+    def __enter__(self) -> MatrixProcess:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        try:
+            if kind is None:
+                self.add(_END)
+                answer(self._connection)
+        finally:
+            self._connection.close()
+            self._process.join()
+
+    def add(self, packed: bytes) -> None:
+        """Rows as MessagePack: a list of lists of cells."""
+        try:
+            self._connection.send_bytes(packed)
+        except ConnectionError:  # it gave up, and has said why
+            answer(self._connection)
+            raise
+
+
+class _NoPandas(MetaPathFinder):
+    """pyarrow asks pandas, where it is installed, whether cells are of its kinds; loading it takes more memory than all else."""
+
+    def find_spec(self, name: str, path: object, target: object = None) -> None:
+        if name == "pandas":
+            raise ModuleNotFoundError(name=name)
+
+
+def _serve(connection: Connection, path: Path) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sys.meta_path.insert(0, _NoPandas())
+    with connection, contextlib.suppress(ConnectionError):  # the leading process is gone
+        connection.send(attempt("the matrix", _write, connection, path))
+
+
+def _write(connection: Connection, path: Path) -> None:
+    """Until _END comes. Raises FhirEligError (FE0701), EOFError if the leading process is gone."""
+    with whole_file(path) as stream, MatrixFile(stream) as matrix:
+        while packed := connection.recv_bytes():
+            matrix.add(_decode(packed))

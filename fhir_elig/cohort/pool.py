@@ -15,11 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from fhir_elig.cli.pipeline import Screening
+from fhir_elig.cohort.answers import answer, attempt
 from fhir_elig.cohort.settings import RunOptions
 from fhir_elig.cohort.worker import Worker
-from fhir_elig.errors import DataError, FhirEligError
-
-_TASK, _DONE, _FAILED = "task", "done", "failed"
 
 
 class Pool:
@@ -50,9 +48,9 @@ class Pool:
         if self._own is not None:
             getattr(self._own, method)(*arguments)
         for connection in self._others:
-            connection.send((_TASK, method, arguments))
+            connection.send((method, arguments))
         for connection in self._others:
-            _answer(connection)
+            answer(connection)
 
     def each(self, method: str, tasks: Iterable[tuple[Any, ...]]) -> Iterator[Any]:
         """The results of a method of the Worker for each task. Raises what went wrong in a process as FhirEligError."""
@@ -68,7 +66,7 @@ class Pool:
             for ready in wait(list(busy)):
                 assert isinstance(ready, Connection)
                 busy.discard(ready)
-                result = _answer(ready)
+                result = answer(ready)
                 self._next(ready, method, waiting, busy)
                 yield result
 
@@ -76,23 +74,8 @@ class Pool:
     def _next(connection: Connection, method: str, waiting: Iterator[tuple[Any, ...]], busy: set[Connection]) -> None:
         arguments = next(waiting, None)
         if arguments is not None:
-            connection.send((_TASK, method, arguments))
+            connection.send((method, arguments))
             busy.add(connection)
-
-
-def _answer(connection: Connection) -> Any:
-    try:
-        kind, *rest = connection.recv()
-    except (EOFError, ConnectionError):
-        raise FhirEligError(
-            "a process of the run was ended from outside (is the memory used up?)",
-            code="FE0701",
-            fix="resume the run, with fewer jobs",
-        ) from None
-    if kind == _DONE:
-        return rest[0]
-    error, why, code, where, fix = rest
-    raise (DataError if error == DataError.__name__ else FhirEligError)(why, code=code, where=where, fix=fix)
 
 
 def _serve(connection: Connection, options: RunOptions, work: Path, shards: int) -> None:
@@ -100,15 +83,5 @@ def _serve(connection: Connection, options: RunOptions, work: Path, shards: int)
     worker = Worker(options, work, shards)
     with contextlib.suppress(EOFError, ConnectionError):  # the leading process is gone
         while True:
-            _, method, arguments = connection.recv()
-            connection.send(_attempt(worker, method, arguments))
-
-
-def _attempt(worker: Worker, method: str, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
-    try:
-        return _DONE, getattr(worker, method)(*arguments)
-    except FhirEligError as error:
-        finding = error.findings[0]
-        return _FAILED, type(error).__name__, finding.why, finding.code, finding.where, finding.fix
-    except Exception as error:  # its text may hold a patient's data, so only its kind is told
-        return _FAILED, "", f"{type(error).__name__} while it worked on {method}", "FE0901", "", "please report this"
+            method, arguments = connection.recv()
+            connection.send(attempt(method, getattr(worker, method), *arguments))

@@ -5,20 +5,17 @@ from __future__ import annotations
 import os
 from collections import OrderedDict
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from fhir_elig.cohort.checkpoint import Checkpoint
 from fhir_elig.cohort.folder import ASSESSMENTS, ERRORS, MATRIX, QUARANTINE, RunFolder, whole_file
 from fhir_elig.cohort.ground import set_aside
-from fhir_elig.cohort.matrix_file import MatrixFile
+from fhir_elig.cohort.matrix_file import MatrixProcess
 from fhir_elig.cohort.worker import results_name
-from fhir_elig.outputs.matrix import Row
 from fhir_elig.sources.file_walk import Walk
 
 _MOST_OPEN = 64  # files at a time
-_decode = msgspec.msgpack.Decoder(list[tuple[Any, ...]]).decode
 
 
 class _Shards:
@@ -51,10 +48,10 @@ def write_results(folder: RunFolder, checkpoint: Checkpoint, walk: Walk, protoco
         with whole_file(folder.path(ASSESSMENTS)) as stream:
             for shard, at, length, _ in checkpoint.results():
                 stream.write(shards.read(shard, at, length))
-        with whole_file(folder.path(MATRIX)) as stream, MatrixFile(stream) as matrix:
+        with MatrixProcess(folder.path(MATRIX)) as matrix:
             for protocol in range(protocols):
                 for shard, at, length, size in checkpoint.results(protocol):
-                    matrix.add(Row(*row) for row in _decode(shards.read(shard, at + length, size)))
+                    matrix.add(shards.read(shard, at + length, size))
     with whole_file(folder.path(ERRORS)) as stream:
         for failure in checkpoint.failures():
             code, _, why = failure.why.partition(": ")

@@ -24,7 +24,7 @@ from fhir_elig.cohort.checkpoint import Checkpoint
 from fhir_elig.cohort.folder import CHECKPOINT, LOCK, RunFolder, clear, writing
 from fhir_elig.cohort.ground import Complete, Ground, Survey, base_of, first_orphans, lay, vouchers_of
 from fhir_elig.cohort.manifest import Counts, Input, Manifest, differences, make_manifest, read_manifest, write_manifest
-from fhir_elig.cohort.matrix_file import pyarrow
+from fhir_elig.cohort.matrix_file import need_parquet
 from fhir_elig.cohort.pieces import InputFile, look, plan, shards_for
 from fhir_elig.cohort.pool import Pool
 from fhir_elig.cohort.progress import Progress
@@ -44,7 +44,7 @@ class Finished(msgspec.Struct, frozen=True):
 
 def run(options: RunOptions, folder: RunFolder, jobs: int = 1) -> Finished:
     """A new run. Raises UsageError, AuthoringError, DataError, and FhirEligError (FE0701) where the disk refuses."""
-    pyarrow()
+    need_parquet()
     options = options.settled()
     grounds = screenings(options)
     found = walk(Path(options.data))
@@ -58,9 +58,10 @@ def run(options: RunOptions, folder: RunFolder, jobs: int = 1) -> Finished:
 
 def resume(folder: RunFolder, jobs: int = 1) -> Finished:
     """Go on with a run; with one that is done, tell how it ended. Raises as `run`, and UsageError if its ground has changed."""
-    pyarrow()
+    need_parquet()
     manifest = read_manifest(folder)
     with _locked(folder):
+        folder.sweep()
         grounds = screenings(manifest.options)
         found = walk(Path(manifest.options.data))
         files = look(found)

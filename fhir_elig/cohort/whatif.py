@@ -12,7 +12,7 @@ from fhir_elig.cohort.changes import Changes, Moved
 from fhir_elig.cohort.matrix import Matrix, Used
 from fhir_elig.cohort.tree import waits
 from fhir_elig.cohort.worlds import MET, NOT_MET, UNKNOWN, Reader, Row, bundle_key
-from fhir_elig.outputs.matrix import WHOLE
+from fhir_elig.outputs.matrix_row import WHOLE
 from fhir_elig.outputs.whatif_table import WhatIf
 from fhir_elig.verdict import ALIVE
 

@@ -87,7 +87,7 @@ class Worker:
                 return []
             assessment = assess(screening.protocol, record, screening.run)
             line = assessment.to_json() + b"\n"
-            matrix = encode([msgspec.structs.astuple(row) for row in rows(assessment, self._rulers[number])])
+            matrix = encode(list(rows(assessment, self._rulers[number])))
             found.append((Result(assessment.patient, number, at, len(line), len(matrix)), line + matrix))
             at += len(line) + len(matrix)
         return found

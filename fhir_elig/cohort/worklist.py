@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from fhir_elig.cohort.matrix import Matrix, Used
 from fhir_elig.cohort.tree import Part
 from fhir_elig.outputs.funnel_table import Missing
-from fhir_elig.outputs.matrix import WHOLE
+from fhir_elig.outputs.matrix_row import WHOLE
 from fhir_elig.verdict import Reason
 
 PEOPLE = (Reason.NEEDS_PERSON.value, Reason.PENDING_EVENT.value)

@@ -19,36 +19,15 @@ from fhir_elig import units
 from fhir_elig.criteria.limits import Limits, show
 from fhir_elig.criteria.node import Node
 from fhir_elig.criteria.observation import Value
+from fhir_elig.outputs.matrix_row import WHOLE, Row
 from fhir_elig.protocol import Protocol
 from fhir_elig.unit_text import read_text
 from fhir_elig.verdict import Assessment, CriterionResult
 
 SHORT = 3  # a number of so few digits is shown as it is: one that is rounded has more
-WHOLE = ""  # the criterion of the row that holds a patient's whole verdict; its reason is the status
 
 _NUMBER = r"-?[0-9]+(?:\.[0-9]+)?"
 _COMPARED = re.compile(rf"(?:(<=?|>=?) )?({_NUMBER})(?: to ({_NUMBER}))?(?: (10\*\S+|[^\s0-9<>]\S*))?")
-
-
-class Row(msgspec.Struct, frozen=True, gc=False):
-    """One row, its fields in the order of the columns.
-
-    `value` is the value as compared, `value_low` and `value_high` its bounds (equal for a point that is known exactly; None for
-    an infinite end, and where nothing was compared with a limit), in `unit`, which is the unit of `limit`.
-    """
-
-    protocol: str
-    patient: str
-    criterion: str
-    verdict: str
-    reason: str
-    value: float | None = None
-    value_low: float | None = None
-    value_high: float | None = None
-    unit: str | None = None
-    limit: str = ""
-    reference: str = ""
-    time: str = ""
 
 
 class Measure(msgspec.Struct, frozen=True, gc=False):
@@ -68,7 +47,7 @@ class Ruler:
 
     def __init__(self, limits: Limits | None = None) -> None:
         self.limits = limits
-        self.bounds = lru_cache(maxsize=8192)(self._bounds)
+        self.bounds = lru_cache(maxsize=1024)(self._bounds)
 
     def _bounds(self, received: str, compared: str) -> tuple[float | None, float | None] | None:
         """Bounds of the value that stands in the evidence; None if it is no number."""

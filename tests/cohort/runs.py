@@ -11,7 +11,8 @@ import msgspec
 import pyarrow
 import pyarrow.parquet
 
-from fhir_elig.outputs.matrix import Row, rows, rulers
+from fhir_elig.outputs.matrix import rows, rulers
+from fhir_elig.outputs.matrix_row import Row
 from fhir_elig.outputs.protocol_tree import tree
 from fhir_elig.protocol import Protocol
 from fhir_elig.verdict import Assessment

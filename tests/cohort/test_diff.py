@@ -11,7 +11,7 @@ import pytest
 
 from fhir_elig.cli import run as command
 from fhir_elig.outputs.diff_table import ChangedCriterion, ChangedPerson, Diff, render_diff
-from fhir_elig.outputs.matrix import Row
+from fhir_elig.outputs.matrix_row import Row
 from tests.cohort.runs import write_folder
 
 TREE = {

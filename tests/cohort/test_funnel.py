@@ -15,7 +15,7 @@ from fhir_elig.cohort.funnel import funnel
 from fhir_elig.cohort.matrix import Matrix
 from fhir_elig.errors import DataError, UsageError
 from fhir_elig.outputs.funnel_table import Band, Funnel, Miss, miss_text, render_funnel
-from fhir_elig.outputs.matrix import Row
+from fhir_elig.outputs.matrix_row import Row
 from tests.cohort.runs import write_folder
 
 LIMIT = {"sign": ">=", "value": 90.0, "unit": "g/L", "text": "90 g/L"}

@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks.charts import chart
 from fhir_elig.cli import run
-from fhir_elig.outputs.matrix import WHOLE
+from fhir_elig.outputs.matrix_row import WHOLE
 
 PROTOCOL = "relma-cel-ssc"
 COMMON = ("--protocol", PROTOCOL, "--as-of", "2025-06-01", "--complete", "all")

@@ -7,7 +7,8 @@ import pytest
 from fhir_elig import places
 from fhir_elig.concepts import Concepts, load_concepts
 from fhir_elig.documents import load_document
-from fhir_elig.outputs.matrix import WHOLE, Measure, Ruler, measure, rows, rulers
+from fhir_elig.outputs.matrix import Measure, Ruler, measure, rows, rulers
+from fhir_elig.outputs.matrix_row import WHOLE
 from fhir_elig.outputs.protocol_tree import Tree, tree
 from fhir_elig.protocol import Protocol, build_protocol, load_protocol
 from fhir_elig.verdict import Assessment, CriterionResult, Evidence, Identified, Reason, Status, Verdict

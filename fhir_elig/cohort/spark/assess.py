@@ -13,7 +13,8 @@ from fhir_elig.assessment import assess
 from fhir_elig.cli.pipeline import Tally, record_of
 from fhir_elig.cohort.spark.deal import MEDICATION, PATIENT
 from fhir_elig.cohort.spark.kit import unpack
-from fhir_elig.outputs.matrix import Row, Ruler, rows, rulers
+from fhir_elig.outputs.matrix import Ruler, rows, rulers
+from fhir_elig.outputs.matrix_row import Row
 from fhir_elig.sources import Chart
 from fhir_elig.sources.contents import Contents
 from fhir_elig.sources.coverage import Coverage

@@ -13,7 +13,6 @@ from fhir_elig.cohort.manifest import write_manifest
 from fhir_elig.cohort.matrix_file import MatrixFile
 from fhir_elig.cohort.spark import Results
 from fhir_elig.errors import Finding
-from fhir_elig.outputs.matrix import Row
 
 _QUARANTINE = {"file": "string", "line": "int", "offset": "bigint", "reference": "string", "code": "string", "why": "string"}
 _ORPHAN = "its patient is not in the data"
@@ -61,7 +60,7 @@ def write_folder(results: Results, folder: RunFolder) -> None:
             stream.write(row["assessment"].encode() + b"\n")
     with whole_file(folder.path(MATRIX)) as stream, MatrixFile(stream) as matrix:
         for row in _sorted(results.matrix, "protocol", "patient", "position"):
-            matrix.add([Row(*row[:-1])])
+            matrix.add([row[:-1]])
     with whole_file(folder.path(ERRORS)) as stream:
         for row in _sorted(results.failures, "patient"):
             code, _, why = row["why"].partition(": ")

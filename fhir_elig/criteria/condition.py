@@ -23,7 +23,7 @@ from fhir_elig.criteria.hints import hinted
 from fhir_elig.criteria.outcome import Outcome, flaw_reason, unknown
 from fhir_elig.criteria.overlap import Overlap, overlap_of
 from fhir_elig.record import MEDICATION_TYPES, Counts, Fact, Need, Problem
-from fhir_elig.times import When
+from fhir_elig.times import ALWAYS, When
 from fhir_elig.verdict import MET, NOT_MET, Evidence, Reason, SetAside, SettledBy
 
 
@@ -113,6 +113,7 @@ class Condition(Kind):
                 evidence=tuple(condition_evidence(p, asked, context) for p in seen.present),
                 set_aside=aside,
                 when=_times(seen.present),
+                also=self._further(seen, context),
             )
         broken = self._broken(context) if context.facts.any_missing else None
         if broken is not None:
@@ -122,13 +123,20 @@ class Condition(Kind):
         if seen.doubt:
             reason, problem = min(seen.doubt, key=lambda pair: (_ORDER.index(pair[0]), pair[1].reference))
             evidence = tuple(condition_evidence(p, asked, context) for r, p in seen.doubt if r is reason)
-            return unknown(reason, evidence=evidence, set_aside=aside, when=_times(p for _, p in seen.doubt))
+            found = [problem for _, problem in seen.doubt]
+            return unknown(reason, evidence=evidence, set_aside=aside, when=_times(found), also=any_time(found))
         hint = hinted(self.hint_medications, self.hint_results, frame, context)
         if hint is not None:
             return hint.plus(set_aside=aside)
         if self.absence is Absence.OPEN:
             return unknown(Reason.NEEDS_PERSON if self.ask else Reason.NOT_FOUND, set_aside=aside)
         return self._absent(seen, frame, context).plus(set_aside=aside)
+
+    def _further(self, seen: Seen, context: Context) -> tuple[When, ...]:
+        """When else it may have been: by records that leave it open, without a date, or not read."""
+        lost = (ALWAYS,) if context.facts.any_missing and self._broken(context) is not None else ()
+        doubt = [problem for reason, problem in seen.doubt if reason is not Reason.UNMAPPED]
+        return lost + _times(doubt) + any_time((*seen.present, *doubt))
 
     def _broken(self, context: Context) -> Outcome | None:
         """Whether a record that this one is told from may be missing."""
@@ -252,6 +260,11 @@ def when_of(problem: Problem) -> When | None:
 
 def _times(problems: Iterable[Problem]) -> tuple[When, ...]:
     return tuple(when for when in map(when_of, problems) if when is not None)
+
+
+def any_time(problems: Iterable[Problem]) -> tuple[When, ...]:
+    """Any time at all, if one of them has none."""
+    return (ALWAYS,) if any(when_of(problem) is None for problem in problems) else ()
 
 
 def condition_evidence(problem: Problem, asked: frozenset[str], context: Context, limit: str = "") -> Evidence:

@@ -150,8 +150,11 @@ class EventKind(Kind):
                 present.append((medication, when))
             elif place is not BEFORE:
                 doubt.append((doubtful or Reason.IMPRECISE_DATE, medication))
+        maybe = tuple(_time(fact) or times.ALWAYS for reason, fact in doubt if reason is not Reason.UNMAPPED)
         if present:
-            return self._present(present, frame, context).plus(set_aside=known.aside)
+            lost = context.incomplete(self._types(), self._asked, True) if context.facts.any_missing else None
+            also = maybe if lost is None else (*maybe, times.ALWAYS)
+            return self._present(present, frame, context).plus(set_aside=known.aside, also=also)
         broken = context.incomplete(self._types(), self._asked, self.absence is Absence.CLOSED)
         if broken is not None:
             return broken
@@ -160,7 +163,7 @@ class EventKind(Kind):
         if doubt:
             reason = min((r for r, _ in doubt), key=_ORDER.index)
             evidence = tuple(_evidence(f, _time(f), self._asked, context) for r, f in doubt if r is reason)
-            return unknown(reason, evidence=evidence, set_aside=known.aside)
+            return unknown(reason, evidence=evidence, set_aside=known.aside, also=maybe)
         if self.absence is Absence.OPEN:
             return unknown(Reason.NOT_FOUND)
         return self._absent(frame, context, covered).plus(set_aside=known.aside)

@@ -59,6 +59,9 @@ def combine(verdict: Verdict, children: Sequence[Child], outcomes: Sequence[Outc
         made.notes = tuple(dict.fromkeys([n for o in nameless for n in o.notes]))
         made.settled_by = next((o.settled_by for o in nameless if o.verdict is UNKNOWN and o.settled_by), None)
     made.when = tuple([w for o in outcomes if o.verdict is verdict for w in o.when])
+    made.also = tuple([w for o in outcomes if o.verdict is verdict for w in o.also])
+    if verdict is MET:
+        made.also += tuple([w for o in outcomes if o.verdict is UNKNOWN for w in (*o.when, *o.also)])
     not_met = [o for o in outcomes if o.verdict is NOT_MET]
     if not_met:
         made.recoverable = verdict is NOT_MET and all(o.recoverable for o in not_met)

@@ -30,6 +30,7 @@ from fhir_elig.criteria.select import (
 )
 from fhir_elig.quantity import Analyte, Interval, Reading, compare
 from fhir_elig.record import Need, Result
+from fhir_elig.times import ALWAYS
 from fhir_elig.verdict import MET, NOT_MET, UNKNOWN, Reason, SetAside, SettledBy
 from fhir_elig.windows import INSIDE, PARTLY
 
@@ -132,8 +133,8 @@ class Value(Kind):
         mark_leaving(chosen or found.not_final, frame, context)
         outcome = self._chosen(found, chosen, frame, context)
         broken = context.incomplete(("Observation",), self._reads)
-        if broken is not None and not self._stands_alone(outcome, found):
-            outcome = broken
+        if broken is not None:
+            outcome = outcome.plus(also=(ALWAYS,)) if self._stands_alone(outcome, found) else broken
         outcome = self._pending(outcome, found) if frame.open else outcome
         aside = superseded(found, chosen) if outcome is not broken else found.aside
         return outcome.plus(
@@ -204,16 +205,17 @@ class Value(Kind):
         return Candidate(result=result, time=result.time, reading=reading, evidence=(evidence_of(result),))
 
     def _judge(self, candidate: Candidate, context: Context) -> Outcome:
-        when = (candidate.time,) if candidate.time is not None else ()
+        when, also = ((candidate.time,), ()) if candidate.time is not None else ((), (ALWAYS,))
         if self.answer is not None:
-            return self._answered(candidate, context).plus(when=when).within(self.window.label)
+            return self._answered(candidate, context).plus(when=when, also=also).within(self.window.label)
         if candidate.reading.interval is None:
             reason = candidate.reading.reason or Reason.NOT_NUMERIC
-            return unknown(reason, evidence=candidate.evidence, notes=candidate.notes, when=when).within(self.window.label)
+            found = unknown(reason, evidence=candidate.evidence, notes=candidate.notes, when=when, also=also)
+            return found.within(self.window.label)
         outcome = judge(candidate, self._limits, context).within(self.window.label)
         if candidate.derived and outcome.verdict is not UNKNOWN:
             outcome.reason = Reason.DERIVED
-        outcome.when, outcome.notes = when, candidate.notes
+        outcome.when, outcome.also, outcome.notes = when, also, candidate.notes
         return outcome
 
     def _answered(self, candidate: Candidate, context: Context) -> Outcome:

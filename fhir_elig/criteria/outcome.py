@@ -12,7 +12,10 @@ from fhir_elig.verdict import MET, NOT_MET, UNKNOWN, CriterionResult, Evidence, 
 
 
 class Outcome(msgspec.Struct, kw_only=True, gc=False):
-    """What an evaluation gives before it is dressed as a criterion's result. `when` holds the times of what decided."""
+    """What an evaluation gives before it is dressed as a criterion's result.
+
+    `when` holds the times of what decided, `also` those at which further records say the same, or may (`ALWAYS` for any time).
+    """
 
     verdict: Verdict
     reason: Reason
@@ -21,6 +24,7 @@ class Outcome(msgspec.Struct, kw_only=True, gc=False):
     notes: tuple[str, ...] = ()
     settled_by: SettledBy | None = None
     when: tuple[When, ...] = ()
+    also: tuple[When, ...] = ()
     near_limit: bool = False
     recoverable: bool = False
     recoverable_from: str = ""
@@ -40,7 +44,7 @@ class Outcome(msgspec.Struct, kw_only=True, gc=False):
     def bearing(self) -> tuple[object, ...]:
         """What of it can bear on a verdict: its own, or that of a node that uses it."""
         shown = [(inner.id, inner.verdict) for child in self.children for inner in child.walk()]
-        return self.verdict, self.reason, self.guard, self.when, shown
+        return self.verdict, self.reason, self.guard, self.when, self.also, shown
 
     def plus(self, **changes: Any) -> Outcome:
         return msgspec.structs.replace(self, **changes)

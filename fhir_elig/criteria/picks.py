@@ -68,8 +68,11 @@ def _many(pick: Pick, candidates: Sequence[Candidate], judge: Callable[[Candidat
         outcomes.append(outcome)
     verdict = (any_of if pick is Pick.ANY else all_of)([o.verdict for o in outcomes])
     deciding = [o for o in outcomes if o.verdict is verdict]
+    further = [o for o in outcomes if o.verdict is UNKNOWN] if verdict is MET else []
     return deciding[0].plus(
-        evidence=tuple(e for o in deciding for e in o.evidence), when=tuple(w for o in deciding for w in o.when)
+        evidence=tuple(e for o in deciding for e in o.evidence),
+        when=tuple(w for o in deciding for w in o.when),
+        also=tuple(w for o in deciding for w in o.also) + tuple(w for o in further for w in (*o.when, *o.also)),
     )
 
 
@@ -144,18 +147,18 @@ def one_verdict(outcomes: Sequence[Outcome], candidates: Sequence[Candidate]) ->
     """The verdict that all candidates give; else why it cannot be told."""
     first = outcomes[0]
     some_sure = any(c.sure for c in candidates)
+    whens, also = tuple(w for o in outcomes for w in o.when), tuple(w for o in outcomes for w in o.also)
     settled = first.verdict is not UNKNOWN and some_sure and all(o.verdict is first.verdict for o in outcomes)
     if settled and len(outcomes) == 1:
         return first
     evidence = tuple(dict.fromkeys(e for o in outcomes for e in o.evidence))  # what agrees is evidence too
     if settled:
-        return first.plus(evidence=evidence, when=tuple(w for o in outcomes for w in o.when))
+        return first.plus(evidence=evidence, when=whens, also=also)
     unread = next((o for o in outcomes if o.verdict is UNKNOWN), None)
     if unread is not None and (some_sure or len(outcomes) == 1 and candidates[0].sure):
-        return unread.plus(evidence=evidence, when=tuple(w for o in outcomes for w in o.when))
-    whens = tuple(w for o in outcomes for w in o.when)
+        return unread.plus(evidence=evidence, when=whens, also=also)
     reason = Reason.IMPRECISE_DATE if not some_sure or not _one_instant(candidates) else Reason.CONFLICTING
-    return unknown(reason, evidence=evidence, when=whens)
+    return unknown(reason, evidence=evidence, when=whens, also=also)
 
 
 def _one_instant(candidates: Sequence[Candidate]) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from pydantic import Field, model_validator
@@ -12,7 +12,7 @@ from fhir_elig.criteria.base import Kind, Name, Path
 from fhir_elig.criteria.context import Context
 from fhir_elig.criteria.logic import Guarded, outcome_of, shown, strict
 from fhir_elig.criteria.outcome import Outcome, unknown
-from fhir_elig.times import When
+from fhir_elig.times import ALWAYS, When
 from fhir_elig.verdict import MET, NOT_APPLICABLE, NOT_MET, UNKNOWN, CriterionResult, Reason
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class Weigh(Kind):
     """Evidence for a state against evidence for its end.
 
     Only one side found: it decides. Both: the state is over if all evidence for it came before what ended it, else the chart
-    contradicts itself. Neither: unknown.
+    contradicts itself. Neither: unknown. What may be evidence, unconfirmed or without a date, must not bear on it.
     """
 
     for_: list[Child] = Field(min_length=1)
@@ -64,42 +64,35 @@ class Weigh(Kind):
                 yield (key, index), child
 
     def evaluate(self, context: Context) -> Outcome:
-        ended = [outcome_of(child, context) for child in self.against]
+        ended = [o for child in self.against for o in [outcome_of(child, context)] if _tells(o)]
         lasting = [outcome_of(child, context) for child in self.for_]
-        over = [o for o in ended if o.verdict is MET]
-        going = [o for o in lasting if o.verdict is MET]
-        doubt = _doubt(lasting if over and not going else ended if going and not over else (*lasting, *ended))
-        if over and going:
-            return self._both(over, going)
-        if over or going:
-            decisive = over or going
-            if doubt is not None and not (over and _all_before(doubt.when, over)):
-                return doubt
-            verdict = NOT_MET if over else MET
-            evidence = tuple(e for o in decisive for e in o.evidence)
-            return Outcome(
-                verdict=verdict, reason=Reason.PRESENT, evidence=evidence, when=tuple(w for o in decisive for w in o.when)
-            )
-        return doubt or unknown(
-            Reason.NOT_FOUND, settled_by=lasting[0].settled_by, notes=(self.question,) if self.question else ()
-        )
-
-    def _both(self, over: list[Outcome], going: list[Outcome]) -> Outcome:
+        settled = lasting[0].settled_by
+        lasting = [o for o in lasting if _tells(o)]
+        over, going = ([o for o in side if o.verdict is MET] for side in (ended, lasting))
         evidence = tuple(e for o in (*over, *going) for e in o.evidence)
-        if all(_all_before(o.when, over) for o in going):
+        if over and _all_before(lasting, ended):
             return Outcome(verdict=NOT_MET, reason=Reason.PRESENT, evidence=evidence, when=tuple(w for o in over for w in o.when))
-        return unknown(Reason.CONFLICTING, evidence=evidence)
+        if going and not ended:
+            return Outcome(verdict=MET, reason=Reason.PRESENT, evidence=evidence, when=tuple(w for o in going for w in o.when))
+        doubt = next((o for o in (*lasting, *ended) if o.verdict is UNKNOWN), None)
+        if over and going and (doubt is None or not _all_before(going, over)):
+            return unknown(Reason.CONFLICTING, evidence=evidence)
+        return doubt or unknown(Reason.NOT_FOUND, settled_by=settled, notes=(self.question,) if self.question else ())
 
 
-def _doubt(outcomes: Iterable[Outcome]) -> Outcome | None:
-    """The first that may be evidence: found, but not confirmed, not readable, not dated."""
-    return next((o for o in outcomes if o.verdict is UNKNOWN and o.reason not in _NOTHING), None)
+def _tells(outcome: Outcome) -> bool:
+    """Whether it is evidence, or may be: found, but not confirmed, not readable, not dated."""
+    return outcome.verdict is MET or outcome.verdict is UNKNOWN and outcome.reason not in _NOTHING
 
 
-def _all_before(used: tuple[When, ...], over: list[Outcome]) -> bool:
+def _all_before(used: Sequence[Outcome], over: Sequence[Outcome]) -> bool:
     """Whether all these times surely lie before every time of what ended it; what has no time may lie anywhere."""
-    ends = [when for o in over for when in o.when]
-    return bool(used) and bool(ends) and all(when.before(end) for when in used for end in ends)
+    ends = [when for o in over for when in _times(o)]
+    return all(when.before(end) for o in used for when in _times(o) for end in ends)
+
+
+def _times(outcome: Outcome) -> tuple[When, ...]:
+    return (*outcome.when, *outcome.also) or (ALWAYS,)
 
 
 class Readings(Kind):

@@ -8,7 +8,7 @@ from pydantic import Field, PrivateAttr
 
 from fhir_elig.concepts import Concepts, Match
 from fhir_elig.criteria.base import Binder, Kind, Path
-from fhir_elig.criteria.condition import Absence, condition_evidence, in_future, titles, when_of
+from fhir_elig.criteria.condition import Absence, any_time, condition_evidence, in_future, titles, when_of
 from fhir_elig.criteria.context import Context
 from fhir_elig.criteria.outcome import Outcome, flaw_reason, unknown
 from fhir_elig.record import Counts, Need, Problem
@@ -88,7 +88,7 @@ class Subtype(Kind):
             return unknown(Reason.CONFLICTING, when=when)
         if any(_may_follow(p, sure["wanted"]) for p in unconfirmed):
             return unknown(Reason.UNCONFIRMED, when=when)
-        return Outcome(verdict=MET, reason=Reason.PRESENT, when=when)
+        return Outcome(verdict=MET, reason=Reason.PRESENT, when=when, also=any_time(sure["wanted"]))
 
     def _with_other(self, sure: dict[str, list[Problem]], unsure: list[Problem]) -> Outcome:
         when = tuple(w for p in sure["other"] for w in [when_of(p)] if w is not None)

@@ -31,7 +31,7 @@ def possible(case: Row) -> bool:
     today = span(case["run"]["as_of"], zone).end
     for row in case["rows"]:
         began = row.get("start") or row.get("onset")
-        if row.get("onset") and span(row["onset"], zone).start > today:
+        if any(row.get(key) and span(row[key], zone).start > today for key in ("onset", "recorded")):
             return False
         for key in ("end", "asserted", "abated", "recorded"):
             if began and row.get(key, "?") != "?" and span(row[key], zone).latest < span(began, zone).start:

@@ -32,10 +32,10 @@ def condition(kind: Data, world: World) -> Said:
     asked = window(kind["window"], world) if kind.get("window") else None
     if kind.get("window") and asked is None:
         return unknown("pending-event")
-    rows = [row for row in world.of("condition") if row.get("verification", "") not in DROPPED and not _later(row, world)]
+    rows = [row for row in world.of("condition") if row.get("verification", "") not in DROPPED and not later(row, world)]
     reasons: set[str] = set()
     for row in rows:
-        found = _of(row, kind, world, asked)
+        found = one_record(row, kind, world, asked)
         if MET in found:
             return said(MET, "present")
         reasons |= found
@@ -43,7 +43,7 @@ def condition(kind: Data, world: World) -> Said:
     return _without(kind, world, asked, reasons, gap)
 
 
-def _later(row: Data, world: World) -> bool:
+def later(row: Data, world: World) -> bool:
     """Dated after the day of the run: it is not used."""
     dated = [world.time(row[key]) for key in ("onset", "recorded") if row.get(key)]
     return any(one is not None and one.start > world.as_of.end for one in dated)
@@ -59,7 +59,7 @@ def _without(kind: Data, world: World, asked: Window | None, reasons: set[str], 
     return absent(kind, world, asked, "Condition" in world.complete, gap)
 
 
-def _of(row: Data, kind: Data, world: World, asked: Window | None) -> set[str]:
+def one_record(row: Data, kind: Data, world: World, asked: Window | None) -> set[str]:
     """What one record says: `met`, or all that keeps it from saying so, or nothing."""
     concept = row.get("concept")
     if concept not in (*kind["concepts"], *kind.get("perhaps", ())):
@@ -105,7 +105,7 @@ def reaches(row: Data, world: World, asked: Window, stale: str | None) -> str:
         return AFTER
     if not (time.begin[1] <= min(high) and time.end[0] >= max(low)):
         return MAYBE
-    if stale and time.open and time.known is not None and time.known < moved(max(low), stale, -1):
+    if stale and time.open and (time.known is None or time.known < moved(max(low), stale, -1)):
         return STALE
     return IN
 

@@ -7,7 +7,7 @@ from itertools import count
 from random import Random
 from typing import Any
 
-from tests.reference import draw_records, draw_series, draw_values, drawing
+from tests.reference import draw_evidence, draw_records, draw_series, draw_values, drawing
 from tests.reference.drawing import maybe, weighed
 
 Row = dict[str, Any]
@@ -23,6 +23,8 @@ LEAVES: dict[str, tuple[Any, Any, int]] = {
     "score": (draw_records.score, draw_records.nobody, 2),
     "exposure": (draw_series.exposure, draw_series.courses, 4),
     "change": (draw_series.change, draw_series.series, 4),
+    "subtype": (draw_evidence.subtype, draw_evidence.subtypes, 3),
+    "weigh": (draw_evidence.weigh, draw_evidence.evidence, 3),
     "formula": (draw_series.clearance, draw_series.bloods, 3),
 }
 HEAD = {
@@ -127,7 +129,7 @@ def leaves(node: Any) -> Iterator[tuple[str, Row]]:
         for key, inner in node.items():
             if key in LEAVES and isinstance(inner, dict):
                 yield ("formula" if "derive" in inner else key), inner
-            yield from leaves(inner)
+            yield from leaves(inner) if key != "weigh" else ()
     elif isinstance(node, list):
         for inner in node:
             yield from leaves(inner)

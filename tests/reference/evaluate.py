@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tests.reference import answers, changes, conditions, events, exposures, formulas, logic, people, results
+from tests.reference import answers, changes, conditions, events, exposures, formulas, logic, people, results, subtypes, weighing
 from tests.reference.said import Said, negated, plain
 from tests.reference.spans import span
 from tests.reference.windows import Data, World
@@ -22,6 +22,8 @@ KINDS = {
     "event": events.event,
     "exposure": exposures.exposure,
     "change": changes.change,
+    "subtype": subtypes.subtype,
+    "weigh": weighing.weigh,
 }
 SAID = {"attestation": answers.attestation, "score": answers.score}
 

@@ -29,7 +29,7 @@ def event(kind: Data, world: World) -> Said:
         return unknown("pending-event")
     reasons: set[str] = set()
     for row in [*world.of("procedure"), *world.of("drug")]:
-        found = _of(row, kind, world, asked)
+        found = one_record(row, kind, world, asked)
         if found == MET:
             return said(MET, "present")
         reasons |= {found} if found else set()
@@ -51,7 +51,7 @@ def _served(kind: Data, world: World) -> bool:
     return procedures and (not kind.get("medications") or any(name in world.complete for name in MEDICATIONS))
 
 
-def _of(row: Data, kind: Data, world: World, asked: Window) -> str:
+def one_record(row: Data, kind: Data, world: World, asked: Window) -> str:
     wanted = kind.get("procedures" if row["kind"] == "procedure" else "medications", ())
     if row.get("concept") not in wanted or row.get("status") in NOT_COUNTED:
         return ""

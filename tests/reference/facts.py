@@ -138,15 +138,16 @@ def _counts(status: str) -> Counts:
 
 def _problem(row: Row, zone: str) -> Problem:
     verification, abated = row.get("verification", ""), row.get("abated")
+    recorded = _when(row.get("recorded"), zone)
     return Problem(
         **_common(row),
         counts=_counts(verification),
         codes=codes(row),
         clinical=row.get("clinical", ""),
         verification=verification,
-        onset=_when(row.get("onset"), zone),
+        onset=_when(row.get("onset"), zone) or (recorded.until() if recorded else None),
         abated=_when(abated, zone),
-        recorded=_when(row.get("recorded"), zone),
+        recorded=recorded,
         text=row.get("text", ""),
     )
 

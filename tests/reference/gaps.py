@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction as F
+from math import ceil
 from typing import Any
 
 from tests.reference.limits import BOUNDS
@@ -61,6 +62,8 @@ def row_gaps(row: Row, at: Points) -> list[list[Row | None]]:
         found.append([_less(row, "flaw")])
     if row["kind"] == "result":
         found += _result_gaps(row, at)
+    if row["kind"] == "condition" and not row.get("onset"):
+        found.append([{**row, "onset": text} for text in _long_ago(row, at, "recorded")])
     for key in TIMES.get(row["kind"], ()):
         if row.get(key):
             found.append([{**row, key: text} for text in instants(row[key], at, row)])
@@ -80,7 +83,7 @@ def _less(row: Row, *keys: str) -> Row:
 def _result_gaps(row: Row, at: Points) -> list[list[Row | None]]:
     found: list[list[Row | None]] = []
     if not row.get("time"):
-        found.append([{**_less(row, "issued"), "time": text} for text in _long_ago(row, at)])
+        found.append([{**_less(row, "issued"), "time": text} for text in _long_ago(row, at, "issued")])
     analyte = ANALYTES[CONCEPTS[row["concept"]]] if row.get("concept") in CONCEPTS else None
     if analyte is None:
         return found
@@ -104,7 +107,7 @@ def _result_gaps(row: Row, at: Points) -> list[list[Row | None]]:
 def _numbers(row: Row, at: Points) -> list[Row]:
     """Numbers inside an interval: its ends, and every limit of the protocol that it holds, with their neighbours."""
     number, comparator = F(row["value"]), row.get("comparator", "")
-    step = EPSILON * max(F(1), number)
+    step = EPSILON * max(1, ceil(number))
     low, high = (None, None)
     if "high" in row:
         low, high = number, F(row["high"])
@@ -205,9 +208,9 @@ def lengths_of(node: Any) -> set[str]:
     return own | {length for inner in node.values() for length in lengths_of(inner)}
 
 
-def _long_ago(row: Row, at: Points) -> list[str]:
-    """Times up to the issue of a result, or up to the day of the run."""
-    latest = span(row["issued"], at.zone).end if row.get("issued") else at.as_of.end
+def _long_ago(row: Row, at: Points, told: str) -> list[str]:
+    """Times up to the issue of a result or the record of a disease, or up to the day of the run."""
+    latest = span(row[told], at.zone).end if row.get(told) else at.as_of.end
     return _beside(at, min([latest - timedelta(400), *at.instants]), latest)
 
 

@@ -32,9 +32,7 @@ def value(kind: Data, world: World) -> Said:
     if asked is None:
         return unknown("pending-event")
     rows = [row for row in world.of("result") if row.get("concept") in kind["concepts"]]
-    counted = [row for row in rows if row.get("status", "final") in FINAL and not _empty(row)]
-    placed = [_placed(row, kind, world, asked) for row in counted]
-    inside = [one for one in placed if isinstance(one, Placed)]
+    inside = [one for row in rows for one in of_window(row, kind, world, asked)]
     found = pick(kind, inside) if inside else _nothing(rows, world, asked)
     if "Observation" in world.broken:
         return unknown("incomplete", *found.reasons) if found.verdict == UNKNOWN else _cut(kind, inside, found)
@@ -61,13 +59,14 @@ def time_of(row: Data, world: World) -> Span:
     return Span(time.first, stop.last, time.start, stop.end)
 
 
-def _placed(row: Data, kind: Data, world: World, asked: Window) -> Placed | str:
+def of_window(row: Data, kind: Data, world: World, asked: Window) -> list[Placed]:
+    """The result, if it counts and may lie in the window."""
     time = time_of(row, world)
     where = asked.place(time)
-    if where in (BEFORE, AFTER):
-        return where
+    if where in (BEFORE, AFTER) or row.get("status", "final") not in FINAL or _empty(row):
+        return []
     number = number_of(row, ANALYTES[CONCEPTS[row["concept"]]])
-    return Placed(time, where == IN, judge(row, kind, world), None if isinstance(number, Said) else number)
+    return [Placed(time, where == IN, judge(row, kind, world), None if isinstance(number, Said) else number)]
 
 
 def _nothing(rows: Sequence[Data], world: World, asked: Window) -> Said:

@@ -286,6 +286,7 @@ OTHER = [
     Row("no hint", (), ALWAYS_HINT, "unknown", "not-found"),
     Row("nothing recorded: a person is asked", EVERYTHING, ASKED, "unknown", "needs-person"),
     Row("lactation now", (problem("lactation", "2025-04-01"),), ASKED, "met", "present"),
+    Row("lactation of no known date: it may be forgotten", (problem("lactation", None),), ASKED, "unknown", "needs-person"),
     Row("lactation of long ago that nobody closed", (problem("lactation", "2023-04-01"),), ASKED, "unknown", "needs-person"),
     Row("lactation that ended", (problem("lactation", "2023-04-01", "2024-01-01"),), ASKED, "unknown", "needs-person"),
     Row(

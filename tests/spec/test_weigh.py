@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from fhir_elig.record import Counts
-from tests.spec.table import Row, check, event, problem, result
+from tests.spec.table import Row, check, event, lab, problem, result, served
 from tests.spec.words import Page
 
 PAGE = Page(
@@ -65,8 +65,40 @@ SIDES = [
     ),
 ]
 
+TWO = """weigh:
+  for: [{condition: {concepts: [pneumonia]}}, {value: {concepts: [hcg_serum_quant], more-than: '25 [IU]/L', pick: any}}]
+  against: [{event: {procedures: [sterile]}}, {condition: {concepts: [gilbert]}}]
+"""
 
-@pytest.mark.parametrize("row", SIDES, ids=str)
+
+def proof(on: str | None, sent: str = "30 [IU]/L") -> Any:
+    return lab("hcg_serum_quant", sent, on)
+
+
+FURTHER = [
+    Row("one record for it is older than its end, one has no date", (for_it("2020-01-01"), for_it(None), ended("2021-01-01")), WEIGH,
+        "unknown", "conflicting"),
+    Row("one record for it is older than its end, an unconfirmed one is not",
+        (for_it("2020-01-01"), for_it("2022-01-01", **UNSURE), ended("2021-01-01")), WEIGH, "unknown", "conflicting"),
+    Row("two that are doubtful, one of them from after its end",
+        (for_it("2020-01-01", **UNSURE), proof("2022-01-01", "30"), ended("2021-01-01")), TWO, "unknown", "unconfirmed"),
+    Row("a result for it that has no unit beside one that proves it",
+        (proof("2020-01-01"), proof("2022-01-01", "30"), ended("2021-01-01")), TWO, "unknown", "conflicting"),
+    Row("a result for it that has no date", (proof("2020-01-01"), proof(None), ended("2021-01-01")), TWO, "unknown", "conflicting"),
+    Row("its end, and an unconfirmed end from before all that speaks for it",
+        (for_it("2020-01-01"), ended("2021-01-01"), problem("gilbert", "2019-01-01", **UNSURE)), TWO, "unknown", "unconfirmed"),
+    Row("its end, and an unconfirmed end from after all that speaks for it",
+        (for_it("2020-01-01"), ended("2021-01-01"), problem("gilbert", "2022-01-01", **UNSURE)), TWO, "not-met", "present"),
+    Row("a lost page may hold a later record for it",
+        (for_it("2020-01-01"), ended("2021-01-01"), served("Condition", note="partial")), WEIGH, "unknown", "conflicting"),
+    Row("a lost page may hold a later result for it",
+        (proof("2020-01-01"), ended("2021-01-01"), served("Observation", note="partial")), TWO, "unknown", "conflicting"),
+    Row("a lost page may hold an earlier record of its end",
+        (for_it("2020-01-01"), ended("2021-01-01"), served("Procedure", note="partial")), WEIGH, "unknown", "conflicting"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("row", [*SIDES, *FURTHER], ids=str)
 def test_evidence_for_and_against(row: Row) -> None:
     check(row)
 

@@ -13,7 +13,7 @@ NODE_MODULES := $(VALIDATORS)/node_modules/.package-lock.json
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check docs prove bench coverage lock clean
+.PHONY: help demo test check docs prove kills bench coverage lock clean
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -39,6 +39,10 @@ SEED ?= 1
 JOBS ?= 2
 prove: $(VENV)/.dev ## hold the package against the reference, on generated cases
 	@$(BIN)/python -m tests.reference.prove --cases $(CASES) --seed $(SEED) --jobs $(JOBS)
+
+KILLS ?= 100
+kills: $(VENV)/.dev ## kill cohort runs at random moments, resume them, compare byte for byte
+	@$(BIN)/python -m benchmarks.kills --kills $(KILLS) --seed $(SEED)
 
 bench: $(VENV)/.dev ## measure one patient and a whole hospital, write docs/benchmarks.md
 	@$(BIN)/python -m benchmarks.one_patient --write

@@ -53,10 +53,16 @@ class RunFolder:
             if self.is_run:
                 fix = f"fhir-elig cohort resume {self.root}  goes on with it; name another folder for a new one"
                 raise UsageError("a run was begun in this folder", where=f"--out {self.root}", fix=fix)
-            if any(entry.name != EXPORT for entry in self.root.iterdir()):
+            if any(not self._may_stay(entry) for entry in self.root.iterdir()):
                 raise UsageError("the folder is not empty", where=f"--out {self.root}", fix="name a folder of its own")
             self.root.chmod(0o700)
-            self.work.mkdir(mode=0o700)
+            self.work.mkdir(mode=0o700, exist_ok=True)
+
+    def _may_stay(self, entry: Path) -> bool:
+        """A bulk export, and what a run leaves that is killed before it has written its manifest."""
+        if entry == self.work:
+            return entry.is_dir() and not any(entry.iterdir())
+        return entry.name in (EXPORT, LOCK) or entry.match(f"{MANIFEST}.*.part")
 
     def create_export(self) -> Path:
         """Make the folder that a bulk export fills before the run begins, empty. Raises as `create`."""

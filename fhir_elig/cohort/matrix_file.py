@@ -7,13 +7,13 @@ shard of a run, and neither the leading process nor those that assess ever need 
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
 import signal
+import subprocess
 import sys
 from collections.abc import Iterable, Sequence
 from importlib.abc import MetaPathFinder
 from importlib.util import find_spec
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
@@ -88,14 +88,15 @@ class MatrixProcess:
     """
 
     def __init__(self, path: Path) -> None:
-        context = multiprocessing.get_context("spawn")
-        self._connection, there = context.Pipe()
-        self._process = context.Process(target=_serve, args=(there, path), daemon=True)
-        self._process.start()
-        there.close()
+        self._connection, there = Pipe()
+        with there:
+            number = there.fileno()
+            # Not by multiprocessing, whose children first run the main module of whoever calls.
+            code = f"import sys; sys.path[:] = {sys.path!r}; from {__name__} import serve; serve({number}, {str(path)!r})"
+            self._process = subprocess.Popen([sys.executable, "-c", code], pass_fds=[number])  # noqa: S603  our own code
 
     @property
-    def number(self) -> int | None:
+    def number(self) -> int:
         """The id of the process."""
         return self._process.pid
 
@@ -109,7 +110,7 @@ class MatrixProcess:
                 answer(self._connection)
         finally:
             self._connection.close()
-            self._process.join()
+            self._process.wait()
 
     def add(self, packed: bytes) -> None:
         """Rows as MessagePack: a list of lists of cells."""
@@ -128,11 +129,12 @@ class _NoPandas(MetaPathFinder):
             raise ModuleNotFoundError(name=name)
 
 
-def _serve(connection: Connection, path: Path) -> None:
+def serve(number: int, path: str) -> None:
+    """The work of the process: `number` is the file descriptor of its end of the pipe."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     sys.meta_path.insert(0, _NoPandas())
-    with connection, contextlib.suppress(ConnectionError):  # the leading process is gone
-        connection.send(attempt("the matrix", _write, connection, path))
+    with Connection(number) as connection, contextlib.suppress(ConnectionError):  # the leading process is gone
+        connection.send(attempt("the matrix", _write, connection, Path(path)))
 
 
 def _write(connection: Connection, path: Path) -> None:

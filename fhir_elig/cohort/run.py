@@ -51,6 +51,7 @@ def run(options: RunOptions, folder: RunFolder, jobs: int = 1) -> Finished:
     files = look(found)
     folder.create()
     with _locked(folder):
+        folder.sweep()
         manifest = make_manifest(options, grounds, _input(options, files))
         write_manifest(folder, manifest)
         return _Run(folder, manifest, grounds, found, files, jobs).go()

@@ -26,7 +26,7 @@ from fhir_elig.verdict import MET, NOT_MET, UNKNOWN, Reason, SetAside, Verdict, 
 if TYPE_CHECKING:
     from fhir_elig.criteria.observation import Value
 
-_MULTIPLE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?[x×] ?(ULN|LLN)")
+MULTIPLE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?[x×] ?(ULN|LLN)")
 _UNSEEN = Fraction(1, 10**30)  # the relative width of a value that was computed with a power or a root
 # The keys of a value's limits: whether it bounds from above, whether it is strict, how it is written.
 SIDES = {
@@ -74,7 +74,7 @@ class Limits(msgspec.Struct, frozen=True):
 
 def _parse(text: str, key: str, analyte: Analyte, binder: Binder, path: Path) -> Limit | None:
     upper, strict, sign = SIDES[key]
-    multiple = _MULTIPLE.fullmatch(text)
+    multiple = MULTIPLE.fullmatch(text)
     if multiple is not None:
         factor = parse_number(multiple[1])
         written = f"{sign} {_plain(factor or Fraction(1))} x {multiple[2]}"

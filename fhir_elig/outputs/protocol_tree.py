@@ -15,7 +15,7 @@ from fhir_elig.concepts import Concepts
 from fhir_elig.criteria import derived
 from fhir_elig.criteria.base import Kind, Path
 from fhir_elig.criteria.change import Change
-from fhir_elig.criteria.limits import SIDES
+from fhir_elig.criteria.limits import MULTIPLE, SIDES
 from fhir_elig.criteria.logic import AllOf
 from fhir_elig.criteria.node import Child, Node
 from fhir_elig.criteria.observation import Value
@@ -108,6 +108,8 @@ def _analyte(kind: Kind, concepts: Concepts) -> Analyte | None:
 
 
 def _number(text: str, analyte: Analyte | None) -> tuple[float | None, str]:
+    if MULTIPLE.fullmatch(text):
+        return None, ""
     amount = units.parse_amount(text, analyte) if analyte is not None else None
     if isinstance(amount, Fraction) and analyte is not None:
         return float(amount), "" if analyte.canonical == "1" else analyte.canonical

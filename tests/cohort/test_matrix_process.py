@@ -38,7 +38,6 @@ def test_what_the_disk_refuses_is_told_as_it_is_elsewhere(tmp_path: Path) -> Non
 def test_a_process_that_is_ended_from_outside_is_missed_and_leaves_no_file(tmp_path: Path) -> None:
     path = tmp_path / "matrix.parquet"
     with pytest.raises(FhirEligError, match="ended from outside") as told, MatrixProcess(path) as process:
-        assert process.number
         os.kill(process.number, signal.SIGKILL)
         process.add(msgspec.msgpack.encode(ROWS) * 100_000)
     assert told.value.code == "FE0701"

@@ -135,13 +135,15 @@ inclusion:
     at-least:
       count: 2
       of:
+        - {id: alt, text: ALT, value: {concepts: [alt], at-most: 3xULN, window: {milestone: screening, before: 28 d}}}
         - {id: bmi, text: BMI, value: {derive: {formula: bmi}, at-most: 40 kg/m2}}
         - {id: sex, text: female, sex: {is: female}}
 """
     two = tree(build_protocol(load_document(text, "small.yaml"), concepts))["inclusion"][0]
     assert two["count"] == 2
-    assert [part.get("role") for part in two["criteria"]] == [None, None]
-    assert two["criteria"][0]["limits"] == [{"sign": "<=", "value": 40.0, "unit": "kg/m2", "text": "40 kg/m2"}]
+    assert [part.get("role") for part in two["criteria"]] == [None, None, None]
+    assert two["criteria"][0]["limits"] == [{"sign": "<=", "value": None, "unit": "", "text": "3xULN"}]
+    assert two["criteria"][1]["limits"] == [{"sign": "<=", "value": 40.0, "unit": "kg/m2", "text": "40 kg/m2"}]
 
 
 @pytest.mark.parametrize(

@@ -63,17 +63,15 @@ _MOVED = """
         ELSE found | 4 END AS may
     FROM held"""
 
+# One pass over the matrix; the whole is in a word of its own.
 _SIGNED = """
     CREATE OR REPLACE TEMP TABLE signed AS
     WITH stored AS (
-        SELECT patient, word, bit_or({code}::BIGINT << shift) AS part FROM matrix JOIN slots USING (criterion)
-        WHERE protocol = $protocol AND NOT becoming GROUP BY patient, word
+        SELECT patient, word, {code}::BIGINT << shift AS part FROM matrix JOIN slots USING (criterion)
+        WHERE protocol = $protocol AND NOT becoming
         UNION ALL
-        SELECT patient, word, bit_or(may::BIGINT << shift) FROM becomes JOIN slots USING (criterion)
-        WHERE becoming GROUP BY patient, word),
-    whole AS (SELECT patient, {code} AS was, reason AS status FROM matrix WHERE protocol = $protocol AND criterion = $whole)
-    SELECT patient, any_value(was) AS was, any_value(status) AS status, {words} FROM whole LEFT JOIN stored USING (patient)
-    GROUP BY patient"""
+        SELECT patient, word, may::BIGINT << shift FROM becomes JOIN slots USING (criterion) WHERE becoming)
+    SELECT patient, bit_or(part) FILTER (word = {whole}) AS was, {words} FROM stored GROUP BY patient"""
 
 
 def what_if(matrix: Matrix, used: Used, changes: Changes) -> WhatIf:
@@ -116,6 +114,7 @@ def _sign(
         for number, (_, names, becoming) in enumerate(slots)
         for name in names
     ]
+    held.append((WHOLE, words, 0, False))
     matrix.table("slots", "criterion VARCHAR, word INTEGER, shift INTEGER, becoming BOOLEAN", held)
     parts = used.tree.criteria()
     late = "screening" in used.milestones
@@ -132,7 +131,7 @@ def _sign(
         matrix.ask(statement)
     matrix.ask(_MOVED, {"protocol": used.id})
     columns = ", ".join(f"coalesce(bit_or(part) FILTER (word = {n}), 0) AS w{n}" for n in range(words))
-    matrix.ask(_SIGNED.format(code=_CODE, words=columns), {"protocol": used.id, "whole": WHOLE})
+    matrix.ask(_SIGNED.format(code=_CODE, whole=words, words=columns), {"protocol": used.id})
 
 
 def _whole(used: Used, reader: Reader, slots: Sequence[tuple[str, tuple[str, ...], bool]], signature: Sequence[int]) -> int:

@@ -38,6 +38,7 @@ class ServerLimits(Plain):
     pages: int | None = Field(None, ge=1)
     entries: int | None = Field(None, ge=1)
     tries: int | None = Field(None, ge=1, le=10)
+    connections: int | None = Field(None, ge=1, le=64)
     post_codes: int | None = Field(None, ge=1)
     get_codes: int | None = Field(None, ge=1)
     query_bytes: int | None = Field(None, ge=200)

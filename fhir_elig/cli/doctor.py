@@ -73,12 +73,12 @@ class _Visit:
     def run(self, site: Site, folder: Path) -> int:
         from fhir_elig.outputs.doctor import Level
         from fhir_elig.sources.access import access
-        from fhir_elig.sources.inspection import read_metadata, transport_to, try_types
+        from fhir_elig.sources.inspection import read_metadata, try_types
 
         needs = self._protocol.needs()
         types = {"Patient", "Medication", *(need.type for need in needs)}
         way = access(self._base, site.file.server, types, folder=folder)
-        transport = transport_to(way, self._timeout)
+        transport = way.transport(self._timeout)
         deadline = transport.deadline()
         try:
             metadata = read_metadata(way, transport, deadline)

@@ -22,7 +22,7 @@ from fhir_elig.sinks.plan import SET, How, Plan, Rules, make_plan, plan_text
 from fhir_elig.sinks.wire import Wire
 from fhir_elig.sources.access import access
 from fhir_elig.sources.addresses import parse_base
-from fhir_elig.sources.inspection import read_metadata, transport_to
+from fhir_elig.sources.inspection import read_metadata
 from fhir_elig.sources.replies import StatusError
 from fhir_elig.verdict import Assessment
 
@@ -63,7 +63,7 @@ def write_back(found: Sequence[Assessment], screening: Screening, options: Optio
     rules = rules_of(screening, options)
     folder = options.site.parent if options.site is not None else Path()
     way = access(server_of(screening, options), screening.site.file.server, SET, folder=folder, write=(*SET, *rules.also))
-    transport = transport_to(way, options.timeout)
+    transport = way.transport(options.timeout)
     declared = read_declared(read_metadata(way, transport, transport.deadline()).statement)
     plan = make_plan(str(transport.base), declared, rules)
     typer.echo(plan_text(plan, list(found)), err=True)

@@ -20,6 +20,7 @@ from fhir_elig.sources.addresses import parse_base
 from fhir_elig.sources.channel import Connection
 from fhir_elig.sources.credentials import TOKEN_VARIABLE, Bearer, Credentials, safe_to_send
 from fhir_elig.sources.replies import Limits
+from fhir_elig.sources.transport import Transport
 
 _WHERE = "site file, server"
 
@@ -32,6 +33,18 @@ class Access(msgspec.Struct, frozen=True):
     connection: Connection = Connection()
     limits: Limits = Limits()
     aliases: tuple[str, ...] = ()
+
+    def transport(self, timeout: float, *, allow_http: bool = False) -> Transport:
+        """The way itself. Raises UsageError, as `Transport` does."""
+        return Transport(
+            self.base,
+            timeout=timeout,
+            limits=self.limits,
+            allow_http=allow_http,
+            credentials=self.credentials,
+            connection=self.connection,
+            aliases=self.aliases,
+        )
 
 
 def access(

@@ -54,24 +54,12 @@ class Trial(msgspec.Struct, frozen=True):
     astray: bool = False  # its links lead to another address
 
 
-def transport_to(way: Access, timeout: float) -> Transport:
-    """The way to the server, with `timeout` seconds for all that is asked. Raises UsageError."""
-    return Transport(
-        way.base,
-        timeout=timeout,
-        limits=way.limits,
-        credentials=way.credentials,
-        connection=way.connection,
-        aliases=way.aliases,
-    )
-
-
 def read_metadata(way: Access, transport: Transport, deadline: float) -> Metadata:
     """The CapabilityStatement, asked for without a token first, so that a bad token does not hide the server.
 
     Raises SourceError, AuthorisationError and DeadlineError.
     """
-    open_way = transport_to(msgspec.structs.replace(way, credentials=Bearer(None)), 0)
+    open_way = msgspec.structs.replace(way, credentials=Bearer(None)).transport(0)
     try:
         page, signed = open_way.get("metadata", deadline), False
     except (AuthorisationError, StatusError) as error:

@@ -29,6 +29,7 @@ class Limits(msgspec.Struct, frozen=True):
     entries: int = 100_000
     tries: int = 4
     restarts: int = 2
+    connections: int = 5  # at once
     idle_pages: int = 2  # pages in a row that bring nothing new
     post_codes: int = 200
     get_codes: int = 40

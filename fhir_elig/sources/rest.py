@@ -5,6 +5,7 @@ A search that fails gives less, never "has none": every type that a protocol nee
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal
 
@@ -14,6 +15,7 @@ from fhir_elig.references import is_id
 from fhir_elig.sources import Chart, Resource
 from fhir_elig.sources.access import Access
 from fhir_elig.sources.completeness import Remark
+from fhir_elig.sources.credentials import Bearer
 from fhir_elig.sources.entries import linked_patients, medication_ids, members
 from fhir_elig.sources.patient_links import Links, read_links
 from fhir_elig.sources.planner import Served, Step, ladder, read_served
@@ -21,6 +23,7 @@ from fhir_elig.sources.replies import StatusError, unexpected
 from fhir_elig.sources.search import Found, IgnoredError, Question, search
 from fhir_elig.sources.transport import Transport
 from fhir_elig.sources.turns import failure, in_turn
+from fhir_elig.sources.workers import Workers
 from fhir_elig.verdict import Retrieved
 
 _DOWN = frozenset({400, 404, 405, 413, 414, 415, 422, 501})
@@ -30,7 +33,7 @@ _MOST_LINKED = 10
 
 
 class RestSource:
-    """Reads patients from one server. Not for several threads at once: give each its own, with a shared `Pause`.
+    """Reads patients from one server, several at once (`Limits.connections`); one object's `fetch` is for one thread.
 
     `needs` is what the protocol reads. `complete` names types (or `all`) that a person who knows the server declares complete:
     it overrules only what does not show a lack. `access` says how to sign in; `token` is a plain bearer token. `count` is the
@@ -52,7 +55,7 @@ class RestSource:
         transport: Transport | None = None,
         access: Access | None = None,
     ) -> None:
-        self._transport = transport or _transport(base, token, timeout, allow_http, access)
+        self._transport = transport or (access or Access(base, Bearer(token))).transport(timeout, allow_http=allow_http)
         self.base = str(self._transport.base)
         self._needs = [need for need in merge_needs(needs) if need.type not in _READ_OTHERWISE]
         self._complete = complete
@@ -82,12 +85,20 @@ class RestSource:
         listed, lost = self.members(group) if group else ([], 0)
         wanted = dict.fromkeys(name.removeprefix("Patient/") for name in (*ids, *listed))
         given: set[str] = set()
-        for chart in in_turn(wanted, self.fetch, self._transport.sleep):
-            if chart.patient not in given:  # two ids of one person give one chart
-                yield chart
-            given.add(chart.patient)
+        number = max(1, min(self._transport.limits.connections, len(wanted)))
+        with Workers([self.fetch, *(self._sibling().fetch for _ in range(number - 1))]) as workers:
+            for chart in in_turn(wanted, workers.start, self._transport.sleep, workers.ahead):
+                if chart.patient not in given:  # two ids of one person give one chart
+                    yield chart
+                given.add(chart.patient)
         for number in range(1, lost + 1):
             yield failure(f"unresolved-member-{number}", "FE0404", "a member of the group cannot be resolved", self.base)
+
+    def _sibling(self) -> RestSource:
+        """The same source for another thread: what was learned of the server is shared, the connection is not."""
+        twin = copy.copy(self)
+        twin._transport = self._transport.sibling()
+        return twin
 
     def members(self, group: str) -> tuple[list[str], int]:
         """Ids of a Group's patients, and how many members cannot be resolved. Raises SourceError if it cannot be read."""
@@ -271,20 +282,6 @@ class RestSource:
         if page.document["resourceType"] != kind:
             raise unexpected(page, kind)
         return page.document
-
-
-def _transport(base: str, token: str | None, timeout: float, allow_http: bool, access: Access | None) -> Transport:
-    if access is None:
-        return Transport(base, token, timeout, allow_http=allow_http)
-    return Transport(
-        base,
-        timeout=timeout,
-        limits=access.limits,
-        allow_http=allow_http,
-        credentials=access.credentials,
-        connection=access.connection,
-        aliases=access.aliases,
-    )
 
 
 def _merged(links: Links) -> list[str]:

@@ -6,8 +6,10 @@ renewed, twice at most for a request. Errors and logs hold types, statuses, size
 
 from __future__ import annotations
 
+import copy
 import logging
 import random
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from urllib.parse import urlencode
@@ -38,7 +40,13 @@ class Pause:
     """Until when a server asked to be left alone, on the monotonic clock; transports of one server share one."""
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
         self.until = float("-inf")
+
+    def extend(self, until: float) -> None:
+        """Nothing is sent before that moment; a pause is never cut short."""
+        with self._lock:
+            self.until = max(self.until, until)
 
 
 class Transport:
@@ -77,7 +85,14 @@ class Transport:
         self.credentials = credentials or Bearer(token)
         if self.credentials.secret:
             safe_to_send(self.base, allow_http)
+        self._connection = connection
         self._channel = Channel(str(self.base), clock, self.limits, connection)
+
+    def sibling(self) -> Transport:
+        """Another transport to the same server, for another thread: pause and credentials are shared, the connection is not."""
+        twin = copy.copy(self)
+        twin._channel = Channel(str(self.base), self.clock, self.limits, self._connection)
+        return twin
 
     def deadline(self) -> float:
         """The moment, on the monotonic clock, at which one patient's time is used up if it starts now."""
@@ -112,7 +127,7 @@ class Transport:
 
     def _sent(self, method: str, address: str, body: bytes, headers: dict[str, str], deadline: float) -> tuple[Reply, str | None]:
         """One request that writes; its answer and the token that it bore."""
-        self._wait(self._pause.until - self.clock(), deadline)
+        self._wait_for_pause(deadline)
         token = self.credentials.token(deadline)
         if token:
             headers["Authorization"] = f"Bearer {token}"
@@ -123,7 +138,7 @@ class Transport:
         _LOG.debug("%s: status %d, %d bytes", method, result.status, len(result.body))
         wait = seconds_to_wait(result, self._wall())
         if wait:
-            self._pause.until = max(self._pause.until, self.clock() + wait)
+            self._pause.extend(self.clock() + wait)
         return result, token
 
     def _exchange(self, method: str, address: str, body: str | None, deadline: float, page: str, strict: bool) -> Page:
@@ -134,7 +149,7 @@ class Transport:
             headers["Content-Type"] = "application/x-www-form-urlencoded"
         tries = renewals = 0
         while True:
-            self._wait(self._pause.until - self.clock(), deadline)
+            self._wait_for_pause(deadline)
             token = self.credentials.token(deadline)
             if token:
                 headers["Authorization"] = f"Bearer {token}"
@@ -147,10 +162,17 @@ class Transport:
                     continue
             tries += 1
             if outcome.wait:
-                self._pause.until = max(self._pause.until, self.clock() + outcome.wait)
+                self._pause.extend(self.clock() + outcome.wait)
             if tries >= outcome.tries:
                 raise outcome.error
             self._wait(self._rng.uniform(0, _FIRST_WAIT * 2 ** (tries - 1)), deadline)
+
+    def _wait_for_pause(self, deadline: float) -> None:
+        """Waits until the pause is over, also if another worker's answer prolonged it in the meantime."""
+        until = float("nan")
+        while until != self._pause.until:
+            until = self._pause.until
+            self._wait(until - self.clock(), deadline)
 
     def _wait(self, seconds: float, deadline: float) -> None:
         left = deadline - self.clock()

@@ -164,14 +164,15 @@ def _differential(
             bad = next((x for x in (reading, *(x for rs in read for _, x in rs)) if x.interval is None), None)
             if bad is not None or reading.interval is None:
                 return Candidate(result=result, time=result.time, reading=bad or SKIP, evidence=evidence)
-            intervals = [hull([x.interval for _, x in rs if x.interval is not None]) for rs in read]
-            value = derive.share_of_count(reading.interval, *intervals)
+            intervals = [[x.interval for _, x in rs if x.interval is not None] for rs in read]
+            value = derive.share_of_count(reading.interval, *map(hull, intervals))
             return Candidate(
                 result=result,
                 time=result.time,
                 reading=Reading(interval=value),
                 evidence=evidence,
                 notes=("derived from the differential",),
+                doubt=Reason.CONFLICTING if any(len(set(found)) > 1 for found in intervals) else Reason.COMPARATOR,
             )
     return None
 

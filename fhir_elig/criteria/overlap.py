@@ -65,7 +65,7 @@ def _mark_forgotten(problem: Problem, frame: Frame, stale: times.Span, context: 
 def _forgotten(problem: Problem, low: int, stale: times.Span) -> bool:
     """Whether the last that is known of it may lie that long before the window; what has no date may."""
     known = [when.first for when in (problem.onset, problem.recorded) if when is not None]
-    return not known or max(known) < stale.shift(low, -1)
+    return max(known, default=ALWAYS.first) < stale.shift(low, -1)
 
 
 def last_known(medication: Medication, context: Context) -> When:

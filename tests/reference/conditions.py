@@ -105,7 +105,7 @@ def reaches(row: Data, world: World, asked: Window, stale: str | None) -> str:
         return AFTER
     if not (time.begin[1] <= min(high) and time.end[0] >= max(low)):
         return MAYBE
-    if stale and time.open and (time.known is None or time.known < moved(max(low), stale, -1)):
+    if stale and time.open and (time.known or FAR_PAST) < moved(max(low), stale, -1):
         return STALE
     return IN
 

@@ -7,7 +7,7 @@ from itertools import count
 from random import Random
 from typing import Any
 
-from tests.reference import draw_evidence, draw_records, draw_series, draw_values, drawing
+from tests.reference import draw_evidence, draw_formulas, draw_records, draw_series, draw_values, drawing
 from tests.reference.drawing import maybe, weighed
 
 Row = dict[str, Any]
@@ -25,7 +25,7 @@ LEAVES: dict[str, tuple[Any, Any, int]] = {
     "change": (draw_series.change, draw_series.series, 4),
     "subtype": (draw_evidence.subtype, draw_evidence.subtypes, 3),
     "weigh": (draw_evidence.weigh, draw_evidence.evidence, 3),
-    "formula": (draw_series.clearance, draw_series.bloods, 3),
+    "formula": (draw_formulas.formula, draw_formulas.inputs, 6),
 }
 HEAD = {
     "protocol": "drawn",

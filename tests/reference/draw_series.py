@@ -14,14 +14,14 @@ Row = dict[str, Any]
 DRUGS = ("azathioprine", "methotrexate", "rituximab")
 
 
-def _days_window(rng: Random) -> Row:
+def days_window(rng: Random) -> Row:
     asked = window(rng)
     days = weighed(rng, {"28 d": 3, "90 d": 3, "6 mo": 2, "all": 2})
     return {"milestone": asked["milestone"], "before": days}
 
 
 def exposure(rng: Random) -> Row:
-    kind: Row = {"agents": [{"concept": name} for name in rng.sample(DRUGS, rng.choice((1, 2)))], "window": _days_window(rng)}
+    kind: Row = {"agents": [{"concept": name} for name in rng.sample(DRUGS, rng.choice((1, 2)))], "window": days_window(rng)}
     kind[rng.choice(("more-than", "at-least"))] = rng.choice(("2 wk", "10 d", "20 d"))
     kind |= {"method": "per-drug"} if rng.random() < 0.2 else {}
     return {"exposure": kind | maybe(rng, 0.3, "strength", ("stated", "administered"))}
@@ -54,7 +54,7 @@ CHANGES: dict[str, tuple[Row, F, tuple[str, ...]]] = {
 def change(rng: Random) -> Row:
     name = rng.choice(sorted(CHANGES))
     kind = {"kinds": [{"analyte": name, "concepts": [name]}], **CHANGES[name][0]}
-    return {"change": {**kind, "window": _days_window(rng), "baseline": rng.choice(("6 mo", "28 d"))}}
+    return {"change": {**kind, "window": days_window(rng), "baseline": rng.choice(("6 mo", "28 d"))}}
 
 
 def series(rng: Random, kind: Row, run: Row) -> list[Row]:
@@ -87,7 +87,7 @@ def clearance(rng: Random) -> Row:
         "value": {
             "derive": {"formula": "cockcroft-gault", "inputs": inputs},
             "at-least": "50 mL/min",
-            "window": _days_window(rng),
+            "window": days_window(rng),
         }
     }
 

@@ -11,7 +11,7 @@ from tests.reference.windows import Data, World
 
 
 def _value(kind: Data, world: World) -> Said:
-    return formulas.clearance(kind, world) if kind.get("derive") else results.value(kind, world)
+    return formulas.derived(kind, world) if kind.get("derive") else results.value(kind, world)
 
 
 KINDS = {

@@ -1,50 +1,48 @@
-"""Cockcroft-Gault, with plain fractions: the latest creatinine, the weight nearest to it, the age on its day, every sex that may be."""
+"""Values worked out of others: the latest result of the first input, the others nearest to it, the age on its day, every sex."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
 from fractions import Fraction as F
+from itertools import product
 
 from tests.reference.days import days_of, surely, together
+from tests.reference.formulary import FORMULAS, SAME, About, Formula, concepts_of
 from tests.reference.limits import limit_of, number_of
-from tests.reference.numbers import ANALYTES, Between, compare
+from tests.reference.numbers import ANALYTES, CONCEPTS, Between, compare
 from tests.reference.results import FINAL, time_of
 from tests.reference.said import MET, NOT_MET, UNKNOWN, Said, merged, one_for_all, said, unknown
 from tests.reference.spans import moved, span, years_between
 from tests.reference.windows import IN, MAYBE, Data, World, window
 
 
-def clearance(kind: Data, world: World) -> Said:
-    """On every day that the milestone may be: the latest creatinine, with the weight nearest to it."""
-    worlds = days_of(kind, world, ("creatinine", "weight"))
+def derived(kind: Data, world: World) -> Said:
+    """On every day that the milestone may be: the latest result of the first input, with those nearest to it."""
+    names = concepts_of(kind["derive"]["formula"])
+    worlds = days_of(kind, world, names)
     found = [_on(kind, one) for one in worlds]
     if len(worlds) == 1:
         return found[0]
-    return together(found) if surely(kind, world, ("creatinine",)) else Said(UNKNOWN)
+    return together(found) if surely(kind, world, names[:1]) else Said(UNKNOWN)
 
 
 def _on(kind: Data, world: World) -> Said:
     """Results of one known day each, or of none: two of one day that differ must give one verdict."""
-    asked = window(kind["window"], world)
+    asked, name = window(kind["window"], world), kind["derive"]["formula"]
     if asked is None:
         return unknown("pending-event")
     if "Observation" in world.broken:
         return unknown("incomplete", "restricted", *(["pending-event"] if asked.open else []))
-    places = [(row, asked.place(time_of(row, world))) for row in _counted("creatinine", world)]
+    first, *others = concepts_of(name)
+    rows = [row for row in _counted(first, world) if not FORMULAS[name].paired or _has_all(row, others, world)]
+    places = [(row, asked.place(time_of(row, world))) for row in rows]
     inside = [row for row, where in places if where == IN]
     undated = [row for row, where in places if where in (IN, MAYBE) and not row.get("time")]
     if undated or not inside:  # one without a time may be the latest, at any age
         return Said(UNKNOWN)
     day = max(time_of(row, world).first for row in inside)
-    latest = [row for row in inside if time_of(row, world).first == day]
-    weights = _nearest(day, _weights(day, kind, world), world)
-    weights += [row for row in _counted("weight", world) if weights and not row.get("time")]  # it may be nearer
-    born = (world.person or {}).get("born")
-    if not weights or not born:
-        return Said(UNKNOWN)
-    found = [_of(row, weight, day, born, kind, world) for row in latest for weight in weights]
-    decided = one_for_all(found, "conflicting")
+    decided = one_for_all([_from(row, day, kind, world) for row in inside if time_of(row, world).first == day], "conflicting")
     if not asked.open or decided.verdict != MET:
         return decided if not asked.open else Said(decided.verdict)
     return unknown("pending-event")
@@ -55,57 +53,100 @@ def _counted(concept: str, world: World) -> list[Data]:
     return [row for row in rows if row.get("status", "final") in FINAL and not row.get("absent")]
 
 
-def _weights(day: date, kind: Data, world: World) -> list[Data]:
-    """Weights within the stretch on either side of the day, and not after the milestone."""
-    within = kind["derive"]["inputs"]["weight"]["within"]
+def _has_all(row: Data, others: Sequence[str], world: World) -> bool:
+    return all(any(_of_one(row, other) for other in _counted(concept, world)) for concept in others)
+
+
+def _of_one(row: Data, other: Data) -> bool:
+    """Of one specimen or recording, as far as the chart says; what neither has cannot tell them apart."""
+    return row.get("time") == other.get("time") and row.get("specimen") == other.get("specimen")
+
+
+def _from(row: Data, day: date, kind: Data, world: World) -> Said:
+    """The verdicts of all results that may stand beside this one, and of all that the person may be."""
+    formula = FORMULAS[kind["derive"]["formula"]]
+    beside = [_beside(row, day, concept, kind, world) for concept in concepts_of(kind["derive"]["formula"])[1:]]
+    people = _people(day, world) if formula.person else [About(0, False)]
+    if not people or not all(beside):
+        return Said(UNKNOWN)
+    if formula.adults and any(who.age < 18 for who in people):
+        return unknown("implausible")
+    return one_for_all([_of([row, *chosen], people, formula, kind) for chosen in product(*beside)], "conflicting")
+
+
+def _beside(row: Data, day: date, concept: str, kind: Data, world: World) -> list[Data]:
+    """What lies nearest to it within reach, the earlier of two that are as near, with all that has no time and may be nearer."""
+    formula = FORMULAS[kind["derive"]["formula"]]
+    given = [one for one in kind["derive"].get("inputs", {}).values() if concept in one["concepts"]]
+    within = (given[0].get("within") if given else None) or formula.within
+    if within == SAME:
+        return [other for other in _counted(concept, world) if row.get("time") and _of_one(row, other)]
     milestone = world.milestone(kind["window"].get("milestone", "screening"))
     assert milestone is not None
-    last = min(moved(day, within, 1), milestone.last, world.as_of.last)
-    dated = [row for row in _counted("weight", world) if row.get("time")]
-    return [row for row in dated if moved(day, within, -1) <= time_of(row, world).first <= last]
-
-
-def _nearest(day: date, rows: Sequence[Data], world: World) -> list[Data]:
-    """The nearest to the day; the earlier of two that are as near."""
-    if not rows:
+    last = min(moved(day, within or "all", 1), milestone.last, world.as_of.last)
+    dated = [other for other in _counted(concept, world) if other.get("time")]
+    near = [other for other in dated if moved(day, within or "all", -1) <= time_of(other, world).first <= last]
+    if not near:
         return []
-    nearest = min((abs((time_of(row, world).first - day).days), time_of(row, world).first) for row in rows)
-    return [row for row in rows if time_of(row, world).first == nearest[1]]
+    nearest = min((abs((time_of(other, world).first - day).days), time_of(other, world).first) for other in near)
+    chosen = [other for other in near if time_of(other, world).first == nearest[1]]
+    return chosen + [other for other in _counted(concept, world) if not other.get("time")]
 
 
-def _of(creatinine: Data, weight: Data, day: date, born: str, kind: Data, world: World) -> Said:
-    milligrams, kilograms = number_of(creatinine, ANALYTES["creatinine"]), number_of(weight, ANALYTES["weight"])
-    if isinstance(milligrams, Said) or isinstance(kilograms, Said):
-        return Said(UNKNOWN, merged([one for one in (milligrams, kilograms) if isinstance(one, Said)]))
-    births = span(born, world.zone)
-    if births.last > day:
-        return Said(UNKNOWN)
-    ages = F(years_between(births.last, day)), F(years_between(births.first, day))
-    results = [_formula(milligrams, kilograms, ages, factor) for factor in _factors(world)]
-    analyte = ANALYTES["clearance"]
-    if not all(not end or analyte.believes(end) for one in results for end in (one.low, one.high)):  # zero was not sent
-        return unknown("implausible")
-    verdicts = {compare(one, limit_of(kind, analyte)) for one in results}
+def _people(day: date, world: World) -> list[About]:
+    """Every age and sex that the patient may have on that day; none if the birth is not known, or not surely past."""
+    person = world.person or {}
+    births = span(person["born"], world.zone) if person.get("born") else None
+    if births is None or births.last > day:
+        return []
+    told = {person.get(key) for key in ("birth_sex", "gender")} - {None, ""}
+    women = {frozenset({"female"}): [True], frozenset({"male"}): [False]}.get(frozenset(told), [True, False])
+    return [About(years_between(birth, day), woman) for birth in (births.first, births.last) for woman in women]
+
+
+def _of(rows: Sequence[Data], people: Sequence[About], formula: Formula, kind: Data) -> Said:
+    numbers = [number_of(row, ANALYTES[CONCEPTS[row["concept"]]]) for row in rows]
+    read = [number for number in numbers if isinstance(number, Between)]
+    if len(read) < len(numbers):
+        return Said(UNKNOWN, merged([number for number in numbers if isinstance(number, Said)]))
+    results = [_between(read, who, formula) for who in people]
+    analyte = ANALYTES[formula.analyte]
+    limit, power = limit_of(kind, analyte), formula.power
+    plausible = [_raised(Between(low, high), power) for low, high in analyte.plausible]
+    ends = [end for one in results for end in (one.low if one.low or one.high == 0 else None, one.high) if end is not None]
+    if plausible and not all(
+        any(one.low <= end <= one.high for one in plausible if one.low is not None and one.high) for end in ends
+    ):
+        return unknown("implausible")  # zero below a higher end was not found: the value cannot fall further
+    verdicts = {compare(one, _raised(limit, power)) for one in results}
     if len(verdicts) > 1 or UNKNOWN in verdicts:
         return unknown("comparator", "imprecise-date", "not-found", "conflicting")
     return said(MET, "in-range", "derived") if verdicts == {MET} else said(NOT_MET, "out-of-range", "derived")
 
 
-def _formula(milligrams: Between, kilograms: Between, ages: tuple[F, F], factor: F) -> Between:
-    """(140 - age) x kg / (72 x mg/dL): rises with the weight, falls with age and creatinine."""
-    low = None if milligrams.high is None or kilograms.low is None else (140 - ages[1]) * kilograms.low / (72 * milligrams.high)
-    high = None if not milligrams.low or kilograms.high is None else (140 - ages[0]) * kilograms.high / (72 * milligrams.low)
-    ends = [None if end is None else end * factor for end in (low, high)]
+def _between(values: Sequence[Between], who: About, formula: Formula) -> Between:
+    """The value at the ends of its inputs: it rises or falls with each of them."""
+    pairs = list(zip(values, formula.rises, strict=True))
+    lows = [one.low if rises else one.high for one, rises in pairs]
+    highs = [one.high if rises else one.low for one, rises in pairs]
+    low = _at(lows, who, formula)
     return Between(
-        F(0) if ends[0] is None else ends[0],
-        ends[1],
-        milligrams.high_open or kilograms.low_open,
-        milligrams.low_open or kilograms.high_open,
+        formula.floor if low is None else low,
+        _at(highs, who, formula),
+        any(one.low_open if rises else one.high_open for one, rises in pairs),
+        any(one.high_open if rises else one.low_open for one, rises in pairs),
     )
 
 
-def _factors(world: World) -> list[F]:
-    """0.85 for a woman; both forms where the record says neither or both."""
-    told = {(world.person or {}).get(key) for key in ("birth_sex", "gender")} - {None, ""}
-    women, men = F(85, 100), F(1)
-    return {frozenset({"female"}): [women], frozenset({"male"}): [men]}.get(frozenset(told), [women, men])
+def _at(ends: Sequence[F | None], who: About, formula: Formula) -> F | None:
+    """The formula at these numbers; None where one of them has no end, or is a zero that divides."""
+    known = [end for end in ends if end is not None]
+    divides = any(end == 0 and not rises for end, rises in zip(ends, formula.rises, strict=True))
+    if len(known) < len(ends) or (divides and formula.floor is not None):
+        return None
+    return formula.compute(known, who)
+
+
+def _raised(one: Between, power: int) -> Between:
+    ends = [None if end is None else end**power for end in (one.low, one.high)]
+    return Between(ends[0], ends[1], one.low_open, one.high_open)

@@ -9,13 +9,13 @@ from fractions import Fraction as F
 from math import ceil
 from typing import Any
 
+from tests.reference.formulary import FORMULAS, SAME, concepts_of
 from tests.reference.limits import BOUNDS
 from tests.reference.numbers import ANALYTES, CONCEPTS
 from tests.reference.spans import SECOND, Span, every_day, moved, of_days, span
 
 Row = dict[str, Any]
 STAND_INS = {"baseline": "screening", "visit": "enrollment"}
-FORMULA_INPUTS = ("creatinine", "weight")
 EPSILON = F(1, 10**6)
 
 
@@ -27,14 +27,35 @@ class Points:
     numbers: dict[str, set[F]]
     zone: str
     as_of: Span
+    inputs: frozenset[str]  # concepts that a formula reads
+    one_time: bool  # a formula reads them of one specimen or recording: however late that was, it was one time
     stated: frozenset[str]  # analytes whose upper limits of normal are asked for, and are in no table of the site
 
 
 def points(case: Row) -> Points:
-    run, zone = case["run"], case["run"].get("zone", "UTC")
+    run, zone, protocol = case["run"], case["run"].get("zone", "UTC"), case["protocol"]
     concepts = {row["concept"] for row in case["rows"] if row.get("concept") in CONCEPTS}
-    numbers = {concept: limits_of(case["protocol"], concept) for concept in concepts}
-    return Points(tuple(_critical(case, zone)), numbers, zone, span(run["as_of"], zone), _unstated(case))
+    numbers = {concept: limits_of(protocol, concept) for concept in concepts}
+    formulas = _inputs(protocol), _one_time(protocol)
+    return Points(tuple(_critical(case, zone)), numbers, zone, span(run["as_of"], zone), *formulas, _unstated(case))
+
+
+def _inputs(node: Any) -> frozenset[str]:
+    """The concepts that the formulas of a protocol read."""
+    inner = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
+    own = concepts_of(node["formula"]) if isinstance(node, dict) and "formula" in node else ()
+    return frozenset(own).union(*map(_inputs, inner))
+
+
+def _one_time(node: Any) -> bool:
+    """Whether a formula of the protocol reads several results of one time."""
+    inner = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
+    own = isinstance(node, dict) and "formula" in node and SAME in (FORMULAS[node["formula"]].within, *_within(node))
+    return own or any(map(_one_time, inner))
+
+
+def _within(node: Row) -> list[str | None]:
+    return [one.get("within") for one in node.get("inputs", {}).values()]
 
 
 def _unstated(case: Row) -> frozenset[str]:
@@ -64,7 +85,7 @@ def row_gaps(row: Row, at: Points) -> list[list[Row | None]]:
         found += _result_gaps(row, at)
     if row["kind"] == "condition" and not row.get("onset"):
         found.append([{**row, "onset": text} for text in _long_ago(row, at, "recorded")])
-    for key in TIMES.get(row["kind"], ()):
+    for key in () if at.one_time and row.get("concept") in at.inputs else TIMES.get(row["kind"], ()):
         if row.get(key):
             found.append([{**row, key: text} for text in instants(row[key], at, row)])
     return [gap for gap in found if gap]
@@ -124,7 +145,7 @@ def _turns(row: Row, at: Points, low: F | None, high: F | None) -> list[F]:
     analyte = ANALYTES[CONCEPTS[row["concept"]]]
     factor = analyte.units.get(row.get("unit", ""), F(1))
     bottom, top = (number / factor for number in (analyte.plausible[-1][0], analyte.plausible[-1][1]))
-    if row["concept"] in FORMULA_INPUTS:  # so that what is worked out from them can be believed
+    if row["concept"] in at.inputs:  # so that what is worked out from them can be believed
         sent = F(row.get("value", "1"))
         bottom, top = max(bottom, sent * 2 / 3), min(top, sent * 3 / 2)
     low = bottom if low is None else max(low, bottom)
@@ -244,7 +265,7 @@ def enumerable(case: Row) -> bool:
     events, person = case["run"].get("events", {}), case.get("person") or {}
     undated = any(STAND_INS.get(name, name) not in {"screening", *events} for name in _hung_on(case["protocol"]) - set(events))
     one_sex = person.get("gender", "unknown") == "unknown" and person.get("birth_sex")
-    bounded = any(row.get("comparator") and row.get("concept") in FORMULA_INPUTS for row in case["rows"])
+    bounded = any(row.get("comparator") and row.get("concept") in _inputs(case["protocol"]) for row in case["rows"])
     return not undated and not one_sex and not bounded and not any(row.get("flaw") for row in case["rows"])
 
 

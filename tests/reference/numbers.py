@@ -66,7 +66,9 @@ class Analyte:
     whole: bool = False
 
     def believes(self, number: F) -> bool:
-        return any(low <= number <= high for low, high in self.plausible) and (not self.whole or number.denominator == 1)
+        return (not self.plausible or any(low <= number <= high for low, high in self.plausible)) and (
+            not self.whole or number.denominator == 1
+        )
 
 
 def _range(*pairs: str) -> tuple[tuple[F, F], ...]:
@@ -92,11 +94,25 @@ ANALYTES = {
     "clearance": Analyte({"mL/min": F(1)}, _range("1..500")),
     "hcg": Analyte({"[IU]/L": F(1), "m[IU]/mL": F(1)}, _range("0..1000000"), (F(1), F(15))),
     "mrss": Analyte({"1": F(1), "{score}": F(1)}, _range("0..51"), unitless=True, whole=True),
+    "height": Analyte({"cm": F(1), "m": F(100), "[in_i]": F("2.54")}, _range("80..250")),
+    "egfr": Analyte({"mL/min/{1.73_m2}": F(1)}, _range("1..250")),
+    "bmi": Analyte({"kg/m2": F(1)}, _range("8..150")),
+    "bsa": Analyte({"m2": F(1)}, _range("0.3..4")),
+    "qt": Analyte({"ms": F(1), "s": F(1000)}, _range("150..900")),
+    "qtcf": Analyte({"ms": F(1)}, _range("200..900")),
+    "qtcb": Analyte({"ms": F(1)}, _range("200..1000")),
+    "rate": Analyte({"/min": F(1)}, _range("10..350")),
+    "calcium": Analyte({"mg/dL": F(1), "mmol/L": F("4.0078")}, _range("3..30")),
+    "albumin": Analyte({"g/L": F(1), "g/dL": F(10)}, _range("5..90")),
+    "ast": Analyte(_ENZYME, _range("1..30000"), (F(15), F(100))),
+    "alc": Analyte(_COUNT, _range("0..0", "0.01..300"), (F(2), F(8))),
+    "ratio": Analyte({"1": F(1)}, (), unitless=True),
     "fvc": Analyte({"L": F(1), "mL": F(1, 1000)}, _range("0.3..9")),
 }  # fmt: skip
 
 CONCEPTS = {
     "hemoglobin": "hemoglobin", "platelets": "platelets", "anc": "anc", "leukocytes": "wbc", "alt": "alt", "inr": "inr",
     "lvef": "lvef", "neutrophils_percent": "percent", "creatinine": "creatinine", "weight": "weight",
-    "hcg_serum_quant": "hcg", "mrss": "mrss", "fvc": "fvc", "fvc_pre_bronchodilator": "fvc",
+    "height": "height", "qt_interval": "qt", "heart_rate": "rate", "calcium_total": "calcium", "albumin_serum": "albumin",
+    "ast": "ast", "alc": "alc", "lymphocytes_percent": "percent", "hcg_serum_quant": "hcg", "mrss": "mrss", "fvc": "fvc", "fvc_pre_bronchodilator": "fvc",
 }  # fmt: skip

@@ -156,6 +156,13 @@ ROWS = [
     Row("CD4 and CD8", (lab("cd4", "450 /uL", DAY), lab("cd8", "450 /uL", DAY)), CD4_CD8, "met", "in-range"),
     Row("no CD8 cell at all", (lab("cd4", "450 /uL", DAY), lab("cd8", "0 /uL", DAY)), CD4_CD8, "unknown", "comparator"),
     Row("neutrophils and lymphocytes", (lab("anc", "3 10*9/L", DAY), lab("alc", "1 10*9/L", DAY)), NLR, "met", "in-range"),
+    Row(
+        "two shares of one specimen that differ",
+        (lab("leukocytes", "3 10*9/L", DAY), lab("neutrophils_percent", "60 %", DAY), lab("neutrophils_percent", "30 %", DAY)),
+        "value: {derive: {formula: anc-from-differential}, at-least: '1.5 10*9/L'}",
+        "unknown",
+        "conflicting",
+    ),
     Row("of two specimens", (lab("anc", "3 10*9/L", DAY, specimen="a"), lab("alc", "1 10*9/L", DAY, specimen="b")), NLR, "unknown", "too-old"),
     Row("AST and ALT", (lab("ast", "90 U/L", DAY), lab("alt", "40 U/L", DAY)), AST_ALT, "not-met", "out-of-range"),
     Row("segments and bands", (SEGMENTS, BANDS), ANC, "met", "in-range"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -37,6 +38,7 @@ from fhir_elig.errors import UsageError
 
 if TYPE_CHECKING:
     from fhir_elig.cli.pipeline import Options, Screening, Tally
+    from fhir_elig.cli.writing import Writer
     from fhir_elig.verdict import Assessment
 
 
@@ -92,23 +94,26 @@ def _screen(options: Options, chosen: str, fhir_version: str, out: Path | None, 
 
     tally = Tally()
     screening = prepare(options)
-    if wish.write:
-        from fhir_elig.cli.writing import rules_of
-
-        rules_of(screening, options)  # what is missing in the site file is told before anybody is screened
-    found = sorted(_counted(assessments(charts(options, screening, tally), screening, tally)), key=lambda one: one.patient)
-    fail_if_nothing(tally, options)
-    if chosen == "table" and out is None:
-        write(_table(found, tally, width=width(), color=color()))
-    else:
-        write(render(found, tally, screening, chosen, fhir_version), out)
-    talk(tally, found, options)
-    _say_strangers(screening, tally, options)
-    if wish.write:
-        from fhir_elig.cli.writing import write_back
-
-        write_back(found, screening, options, tally, dry_run=wish.dry_run)
+    with _writer(screening, options, wish) as writer:  # what forbids writing is told before anybody is screened
+        found = sorted(_counted(assessments(charts(options, screening, tally), screening, tally)), key=lambda one: one.patient)
+        fail_if_nothing(tally, options)
+        if chosen == "table" and out is None:
+            write(_table(found, tally, width=width(), color=color()))
+        else:
+            write(render(found, tally, screening, chosen, fhir_version), out)
+        talk(tally, found, options)
+        _say_strangers(screening, tally, options)
+        if writer is not None:
+            writer.write(found, tally)
     return tally.exit_code()
+
+
+def _writer(screening: Screening, options: Options, wish: Wish) -> AbstractContextManager[Writer | None]:
+    if not wish.write:
+        return nullcontext()
+    from fhir_elig.cli.writing import writer
+
+    return writer(screening, options, dry_run=wish.dry_run)
 
 
 def _say_strangers(screening: Screening, tally: Tally, options: Options) -> None:

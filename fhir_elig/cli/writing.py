@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 import typer
 
 from fhir_elig.cli.pipeline import PARTIAL, Options, Screening, Tally
-from fhir_elig.errors import SourceError, UsageError
+from fhir_elig.errors import AuthorisationError, SourceError, UsageError
 from fhir_elig.outputs.research_subject import device
 from fhir_elig.sinks import Outcome, Result
 from fhir_elig.sinks.beside import Beside
@@ -18,16 +19,18 @@ from fhir_elig.sinks.declared import read_declared
 from fhir_elig.sinks.delivery import delivery
 from fhir_elig.sinks.fhir_store import Store
 from fhir_elig.sinks.outbox import Outbox
-from fhir_elig.sinks.plan import SET, How, Plan, Rules, make_plan, plan_text
+from fhir_elig.sinks.plan import SET, How, Plan, Rules, make_plan, plan_text, subject_key
 from fhir_elig.sinks.wire import Wire
 from fhir_elig.sources.access import access
 from fhir_elig.sources.addresses import parse_base
 from fhir_elig.sources.inspection import read_metadata
 from fhir_elig.sources.replies import StatusError
+from fhir_elig.sources.transport import Transport
 from fhir_elig.verdict import Assessment
 
 _VARIABLE = "FHIR_ELIG_OUTBOX"
 _CONFLICT = 15
+_CHANGE = frozenset("cu")
 _ON_LIST = (Outcome.CREATED, Outcome.UPDATED, Outcome.UNCHANGED)
 
 
@@ -55,10 +58,30 @@ def rules_of(screening: Screening, options: Options) -> Rules:
     )
 
 
-def write_back(found: Sequence[Assessment], screening: Screening, options: Options, tally: Tally, *, dry_run: bool) -> None:
-    """Shows the plan and, unless it is a dry run, carries it out; what became of each patient goes to stderr and the tally.
+class Writer:
+    """One way to a store, with the plan of what may be written there. Without an outbox the plan is only shown."""
 
-    Raises UsageError, AuthorisationError, and SourceError (FE0504) where nothing can be written.
+    def __init__(self, wire: Wire, plan: Plan, outbox: Outbox | None, protocol_id: str) -> None:
+        self._wire, self._plan, self._outbox, self._protocol_id = wire, plan, outbox, protocol_id
+
+    def write(self, found: Sequence[Assessment], tally: Tally) -> None:
+        """Shows the plan and carries it out; what became of each patient goes to stderr and the tally.
+
+        Raises AuthorisationError, and SourceError or WriteConflictError for what is of the study or the software and not of one
+        patient.
+        """
+        typer.echo(plan_text(self._plan, list(found)), err=True)
+        if self._outbox is None:
+            typer.echo("dry run: nothing was sent", err=True)
+        else:
+            _carry_out(found, self._wire, self._plan, self._outbox, self._protocol_id, tally)
+
+
+@contextmanager
+def writer(screening: Screening, options: Options, *, dry_run: bool) -> Iterator[Writer]:
+    """Everything that can be told before a chart is read: the site file, the server, what was granted, the study, the outbox.
+
+    Raises UsageError, AuthorisationError (FE0403), SourceError (FE0504) and FhirEligError (FE0505).
     """
     rules = rules_of(screening, options)
     folder = options.site.parent if options.site is not None else Path()
@@ -66,15 +89,23 @@ def write_back(found: Sequence[Assessment], screening: Screening, options: Optio
     transport = way.transport(options.timeout)
     declared = read_declared(read_metadata(way, transport, transport.deadline()).statement)
     plan = make_plan(str(transport.base), declared, rules)
-    typer.echo(plan_text(plan, list(found)), err=True)
-    if dry_run:
-        typer.echo("dry run: nothing was sent", err=True)
-        return
-    outbox = Outbox(outbox_path(screening, folder))
+    _granted(transport)
+    wire = Wire(transport)
+    _study_is_there(wire, plan)
+    outbox = None if dry_run else Outbox(outbox_path(screening, folder))
     try:
-        _carry_out(found, Wire(transport), plan, outbox, screening.protocol.id, tally)
+        yield Writer(wire, plan, outbox, screening.protocol.id)
     finally:
-        outbox.close()
+        if outbox is not None:
+            outbox.close()
+
+
+def _granted(transport: Transport) -> None:
+    """A token that does not tell what it covers is believed. Raises AuthorisationError."""
+    grant = transport.credentials.grant(transport.deadline())
+    if grant is not None and not (grant.allows("ResearchSubject", _CHANGE) or grant.narrow("ResearchSubject")):
+        why, fix = "no scope to create and update it was granted", "ask for one, or screen without --write"
+        raise AuthorisationError(why, code="FE0403", where="ResearchSubject", fix=fix)
 
 
 def outbox_path(screening: Screening, folder: Path) -> Path:
@@ -89,11 +120,10 @@ def outbox_path(screening: Screening, folder: Path) -> Path:
 
 def _carry_out(found: Sequence[Assessment], wire: Wire, plan: Plan, outbox: Outbox, protocol_id: str, tally: Tally) -> None:
     recorded = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    _study_is_there(wire, plan)
     links = _tool(found, wire, plan)
     store = Store(wire, plan, outbox, links)
     results = []
-    for result in store.recover():
+    for result in store.recover(besides={subject_key(one, plan.rules.study) for one in found}):
         _tell(result, tally)
     for one in found:
         results.append(store.deliver(delivery(one, plan, recorded)))

@@ -19,7 +19,7 @@ class Outcome(StrEnum):
     CREATED = "created"
     UPDATED = "updated"
     UNCHANGED = "unchanged"
-    LEFT = "left"  # superseded by a person or another system
+    LEFT = "left"  # superseded by a person, another system or a newer run
     NOT_CREATED = "not-created"  # the site allows no new record of this state
     CONFLICT = "conflict"
     FAILED = "failed"

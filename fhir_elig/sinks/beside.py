@@ -14,9 +14,11 @@ from fhir_elig.references import parse_reference
 from fhir_elig.sinks import Resource
 from fhir_elig.sinks.outbox import Delivery
 from fhir_elig.sinks.plan import How, Plan
-from fhir_elig.sinks.standing import same, version_of
+from fhir_elig.sinks.standing import is_later, same, version_of
 from fhir_elig.sinks.wire import Answer, Wire
 from fhir_elig.sources.transport import UnansweredError
+
+_LIST_TRIES = 4  # the screening list is shared by all writers of a study
 
 
 class Beside:
@@ -59,15 +61,21 @@ class Beside:
         return next((one for one in listed if wanted in _identifiers(one)), None)
 
     def _made(self, resource: Resource, deadline: float) -> Resource:
-        """Sent once and read back; after silence a look tells. Raises UnansweredError if it does not show."""
+        """Sent once and read back; after silence, or where another run of ours was quicker, a look tells.
+
+        Raises UnansweredError if it does not show, WriteConflictError if it was refused and nothing shows.
+        """
         kind = resource["resourceType"]
-        answer = Answer(False)
         try:
             answer = self._sent(resource, deadline)
+        except WriteConflictError:
+            found = self._find(resource, deadline)
+            if found is None:
+                raise
         except UnansweredError:
             found = self._find(resource, deadline)
         else:
-            found = self._wire.read(kind, answer.id or resource["id"], deadline)
+            found = self._wire.read(kind, answer.id, deadline) if answer.id else self._find(resource, deadline)
         if found is None:
             raise UnansweredError(f"a {kind} was sent and does not show", fix="run again: it looks first, and then finishes")
         return found
@@ -97,7 +105,14 @@ class Beside:
         if found is None:
             self._made(resource, deadline)
         elif not self._tells(found, resource):
-            self._wire.put(resource, {"If-Match": f'W/"{version_of(found)}"'}, deadline)
+            self._over(found, resource, deadline)
+
+    def _over(self, found: Resource, resource: Resource, deadline: float) -> None:
+        """Raises WriteConflictError where somebody else was there first, or the server does not tell versions."""
+        kind, version = resource["resourceType"], version_of(found)
+        if not version:
+            raise WriteConflictError("it has no version", where=kind, fix="look at the record; it was left")
+        self._wire.put(resource, {"If-Match": f'W/"{version}"'}, deadline)
 
     def _tells(self, found: Resource, resource: Resource) -> bool:
         wanted = {name: resource[name] for name in ("target", "policy")}
@@ -107,12 +122,17 @@ class Beside:
         named = target.split("/_history/")[0]
         return self._wire.search("Provenance", (("target", named),), deadline) if "Provenance" in self._plan.looks else []
 
-    def versions(self, subject: str, deadline: float) -> set[str]:
-        """The versions of the subject that Provenances of ours name, where the server can be asked."""
+    def versions(self, subject: str, deadline: float) -> dict[str, str]:
+        """The versions of the subject that Provenances of ours name, where the server can be asked: when each was last told."""
         policy = f"{self._plan.rules.canonical_base}/PlanDefinition/"
         own = [one for one in self._of(subject, deadline) if str((one.get("policy") or [""])[0]).startswith(policy)]
-        named = [found for one in own for found in _targets(one, self._wire.base)]
-        return {version for kind, name, version in named if f"{kind}/{name}" == subject}
+        told: dict[str, str] = {}
+        for one in own:
+            for kind, name, version in _targets(one, self._wire.base):
+                before = told.get(version, "")
+                if f"{kind}/{name}" == subject and (not before or is_later(str(one.get("recorded")), before)):
+                    told[version] = str(one.get("recorded", ""))
+        return told
 
     def list_subjects(self, protocol_id: str, subjects: list[str], device: str, recorded: str, deadline: float) -> str:
         """The study's screening list, with these subjects on it; its reference. What stands on it stays."""
@@ -125,14 +145,17 @@ class Beside:
             recorded=recorded,
             canonical_base=self._plan.rules.canonical_base,
         )
-        found = self._find(made, deadline)
-        if found is None:
-            return _reference(self._made(made, deadline))
-        more = with_subjects(found, subjects, recorded=recorded)
-        if more is not None:
-            if not version_of(found):
-                raise WriteConflictError("the list has no version", where="List", fix="add the patients by hand")
-            self._wire.put(more, {"If-Match": f'W/"{version_of(found)}"'}, deadline)
+        found = self._find(made, deadline) or self._made(made, deadline)
+        for left in reversed(range(_LIST_TRIES)):
+            more = with_subjects(found, subjects, recorded=recorded)
+            if more is None:
+                break
+            try:
+                self._over(found, more, deadline)
+            except WriteConflictError:  # a refused write was surely not done: onto what the other writer left
+                if not left or not version_of(found):
+                    raise
+            found = self._wire.read("List", found["id"], deadline) or found
         return _reference(found)
 
 

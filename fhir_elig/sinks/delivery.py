@@ -32,6 +32,7 @@ def delivery(assessment: Assessment, plan: Plan, recorded: str) -> Delivery:
         base=plan.base,
         study=rules.study,
         new=state is not None,
+        recorded=recorded,
         subject=subject,
         beside=beside,
     )

@@ -5,15 +5,15 @@ Every write is preceded by a look, sent once under a condition, and read back. W
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 
-from fhir_elig.errors import AuthorisationError, SourceError, WriteConflictError
+from fhir_elig.errors import AuthorisationError, FhirEligError, SourceError, WriteConflictError
 from fhir_elig.outputs.fhir_json import relink
 from fhir_elig.sinks import Outcome, Resource, Result
 from fhir_elig.sinks.beside import Beside
 from fhir_elig.sinks.outbox import Delivery, Last, Outbox
 from fhir_elig.sinks.plan import How, Plan
-from fhir_elig.sinks.standing import follows, is_about, same, state_of, touched, version_of
+from fhir_elig.sinks.standing import follows, is_about, is_later, same, state_of, touched, version_of
 from fhir_elig.sinks.wire import Answer, Wire
 from fhir_elig.sources.transport import UnansweredError
 
@@ -29,40 +29,54 @@ class Store:
         self._beside = Beside(wire, plan)
         self._links = dict(links or {})
 
-    def recover(self) -> Iterator[Result]:
-        """Finishes what an earlier run began; the first thing to do."""
+    def recover(self, besides: Set[str] = frozenset()) -> Iterator[Result]:
+        """Finishes what an earlier run began; the first thing to do. `besides` are the keys of patients who have been assessed
+        anew: their earlier recommendation is not written any more, `deliver` settles it."""
         for delivery in self._outbox.unfinished(self._plan.base, self._plan.rules.study):
-            yield self._settled(delivery)
+            if delivery.key not in besides:
+                yield self._settled(delivery)
 
     def deliver(self, delivery: Delivery) -> Result:
         """One patient. Raises AuthorisationError, and FhirEligError if the outbox cannot be used; all else is in the result."""
-        if any(old.key == delivery.key for old in self._outbox.unfinished(delivery.base, delivery.study)):
-            note = "an earlier write of this patient is not settled"
-            return Result(delivery.patient, Outcome.FAILED, note=note, code="FE0502")
+        before = self._outbox.begun(delivery.key)
+        if before is not None and (trouble := self._told_of(before)) is not None:
+            return trouble
         self._outbox.intend(delivery)
         return self._settled(delivery)
 
-    def _settled(self, delivery: Delivery) -> Result:
-        patient = delivery.patient
+    def _told_of(self, before: Delivery) -> Result | None:
+        """Looks whether a write that was begun earlier shows: it is then ours. What kept us from looking, or None."""
         try:
-            result = self._deliver(delivery, self._wire.deadline())
-        except WriteConflictError as error:
-            self._outbox.finish(delivery.key, Outcome.CONFLICT)
-            return Result(patient, Outcome.CONFLICT, note=str(error), code=error.code)
+            found = self._look(before, self._wire.deadline())
         except AuthorisationError:
             raise
+        except WriteConflictError:
+            return None  # the new one meets it too, and tells
         except SourceError as error:
-            return Result(patient, Outcome.FAILED, note=str(error), code=error.code)
-        self._outbox.finish(delivery.key, result.outcome)
-        return result
+            return _failed(before, Result(before.patient, Outcome.FAILED), error)
+        last = self._adopted(before, found) if found is not None else Last()
+        if found is not None and last.version and last.version == version_of(found):
+            self._outbox.confirm(before.key, last.reference, last.version)
+        else:
+            self._outbox.refused(before.key)
+        return None
 
-    def _deliver(self, delivery: Delivery, deadline: float) -> Result:
-        found = self._look(delivery, deadline)
-        if found is None and not (delivery.new and delivery.subject):
-            return Result(delivery.patient, Outcome.NOT_CREATED, note="the site allows no new record of this state")
-        result = self._subject(delivery, found, deadline)
-        subject = "" if result.outcome is Outcome.LEFT else result.reference
-        self._beside.write(delivery, subject, self._links, deadline)
+    def _settled(self, delivery: Delivery) -> Result:
+        result, deadline = Result(delivery.patient, Outcome.FAILED), self._wire.deadline()
+        try:
+            found = self._look(delivery, deadline)
+            if found is not None or (delivery.new and delivery.subject):
+                result = self._subject(delivery, found, deadline)
+                subject = "" if result.outcome is Outcome.LEFT else result.reference
+                self._beside.write(delivery, subject, self._links, deadline)
+            else:
+                result = Result(delivery.patient, Outcome.NOT_CREATED, note="the site allows no new record of this state")
+        except AuthorisationError:
+            raise
+        except (SourceError, WriteConflictError) as error:
+            result = _failed(delivery, result, error)
+        if result.outcome is not Outcome.FAILED:
+            self._outbox.finish(delivery.key, result.outcome)
         return result
 
     def _look(self, delivery: Delivery, deadline: float) -> Resource | None:
@@ -86,13 +100,16 @@ class Store:
         last = self._adopted(delivery, found)
         reference, version = f"{_KIND}/{found['id']}", version_of(found)
         rules = self._plan.rules
-        versions = {last.version if last.reference == reference else ""} | self._beside.versions(reference, deadline)
-        why = touched(found, delivery.key, rules.canonical_base, versions, rules.allow)
+        told = self._beside.versions(reference, deadline)
+        ours = {last.version if last.reference == reference else "", *told}
+        why = touched(found, delivery.key, rules.canonical_base, ours, rules.allow)
         if not is_about(found, delivery.patient, delivery.study, self._wire.base):
             why = "it is of another patient or study"
         where = f"{reference}/_history/{version}" if version else reference
         if why:
             return Result(delivery.patient, Outcome.LEFT, where, f"{_LEFT}: {why}")
+        if is_later(told.get(version, ""), delivery.recorded):
+            return Result(delivery.patient, Outcome.LEFT, where, "a newer recommendation of ours stands there")
         if delivery.subject is None:
             return Result(delivery.patient, Outcome.UNCHANGED, where, "the site allows none of the states due")
         if _equal(delivery.subject, found):
@@ -126,6 +143,8 @@ class Store:
         if not answer.created:
             self._outbox.refused(delivery.key)
             raise WriteConflictError("one was made in the meantime: the answer was not 201 Created", fix="look at the record")
+        if not answer.id and how is not How.PUT:
+            return self._after_silence(delivery, Outcome.CREATED, deadline)  # nobody told under which id
         return self._read_back(delivery, answer, "", Outcome.CREATED, deadline)
 
     def _update(self, delivery: Delivery, found: Resource, deadline: float) -> Result:
@@ -166,6 +185,16 @@ class Store:
         note = state_of(found) + ("" if version else "; without a version it will never be changed again")
         where = f"{_KIND}/{name}/_history/{version}" if version else f"{_KIND}/{name}"
         return Result(delivery.patient, outcome, where, note)
+
+
+def _failed(delivery: Delivery, stands: Result, error: FhirEligError) -> Result:
+    """What went wrong for one patient; once the subject itself was settled, what stands there is told too."""
+    outcome = Outcome.CONFLICT if isinstance(error, WriteConflictError) else Outcome.FAILED
+    note = str(error)
+    if stands.reference:
+        where = error.findings[0].where or "what is stored with it"
+        note = f"the ResearchSubject is settled ({stands.outcome.value}); {where}: {note}"
+    return Result(delivery.patient, outcome, stands.reference, note, error.code)
 
 
 def _equal(subject: Resource, found: Resource) -> bool:

@@ -32,8 +32,8 @@ CREATE TABLE IF NOT EXISTS delivery (
 class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that is to be written for one patient. `new` tells whether a record may be made where none is.
 
-    `subject` is the ResearchSubject; None if no state may be set. `beside` are further
-    resources, written in this order.
+    `recorded` is the instant of the run that assessed. `subject` is the ResearchSubject; None if no state may be set.
+    `beside` are further resources, written in this order.
     """
 
     key: str
@@ -41,6 +41,7 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     base: str
     study: str
     new: bool
+    recorded: str
     subject: Resource | None
     beside: tuple[Resource, ...] = ()
 
@@ -124,4 +125,13 @@ class Outbox:
     def unfinished(self, base: str, study: str) -> list[Delivery]:
         """What an earlier run did not bring to an end at this server."""
         rows = self._do("SELECT body FROM delivery WHERE outcome = '' AND base = ? AND study = ? ORDER BY key", base, study)
-        return [msgspec.convert(json.loads(str(body), parse_float=Decimal), Delivery) for (body,) in rows]
+        return [_delivery(body) for (body,) in rows]
+
+    def begun(self, key: str) -> Delivery | None:
+        """What an earlier run meant to write for this patient and did not bring to an end."""
+        rows = self._do("SELECT body FROM delivery WHERE outcome = '' AND key = ?", key)
+        return _delivery(rows[0][0]) if rows else None
+
+
+def _delivery(body: object) -> Delivery:
+    return msgspec.convert(json.loads(str(body), parse_float=Decimal), Delivery)

@@ -6,6 +6,7 @@ Ours means all of: our identifier and tag, a state that we set, nothing of an en
 from __future__ import annotations
 
 from collections.abc import Set
+from datetime import datetime
 from typing import Any
 
 from fhir_elig.references import subject_of, target
@@ -69,6 +70,14 @@ def follows(before: str, now: str) -> bool:
     if not now.isdecimal() or not (before.isdecimal() or not before):
         return bool(now) and now != before
     return int(now) == (int(before) if before else 0) + 1
+
+
+def is_later(instant: str, than: str) -> bool:
+    """Whether one instant comes after another; False where one of them cannot be read. Servers may spell them anew."""
+    try:
+        return datetime.fromisoformat(instant) > datetime.fromisoformat(than)
+    except (ValueError, TypeError):  # TypeError: one of the two has no zone
+        return False
 
 
 def _plain(value: Any, base: str) -> Any:

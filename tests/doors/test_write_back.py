@@ -12,7 +12,8 @@ import pytest
 import responses
 
 from fhir_elig.cli import run
-from tests.sinks.stores import Memory
+from fhir_elig.sinks.outbox import Outbox
+from tests.sinks.stores import Memory, statement
 from tests.sources.fakes import BASE
 
 SCREEN = ("screen", "--protocol", "relma-cel-ssc", "--as-of", "2025-06-01", "--server", BASE, "--patient", "p1")
@@ -55,6 +56,29 @@ def test_what_is_written_is_told_and_a_second_run_changes_nothing(memory: Memory
     assert "write unchanged" in capsys.readouterr().err
     assert len(memory.writes()) == written
     assert {path.stat().st_mode & 0o77 for path in Path().glob("outbox.sqlite*")} == {0}
+
+
+@pytest.mark.parametrize("lacks", ["the type", "the study"])
+def test_what_forbids_writing_is_told_before_a_chart_is_read(
+    memory: Memory, lacks: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if lacks == "the type":
+        memory.declared = statement()
+        memory.declared["rest"][0]["resource"].pop(0)
+    else:
+        del memory.held["ResearchStudy/77"]
+    assert run([*SCREEN, "--site", "site.yaml", "--write"]) == 14
+    said = capsys.readouterr()
+    assert "FE0504" in said.err and said.out == ""
+    assert not [path for _, path, _ in memory.asked if path.startswith(("Patient", "Observation"))]
+    assert not Path("outbox.sqlite").exists()
+
+
+def test_a_record_that_another_run_holds_is_told_before_a_chart_is_read(memory: Memory) -> None:
+    other = Outbox(Path("outbox.sqlite"))
+    assert run([*SCREEN, "--site", "site.yaml", "--write"]) == 1
+    other.close()
+    assert {path.split("/")[0] for _, path, _ in memory.asked} == {"metadata", "ResearchStudy"}
 
 
 def test_a_conflict_has_its_exit_code(memory: Memory) -> None:

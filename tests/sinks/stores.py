@@ -37,14 +37,16 @@ def statement(**flags: bool) -> dict[str, Any]:
 
 class Memory:
     """Resources by type and id, each with a version that counts up. `before` sees each write and may answer in its place;
-    `lose` drops the answer of a write that was done; `asked` lists what came."""
+    `lose` drops the answer of a write that was done; while `unreadable` holds no look is answered; `asked` lists what came."""
 
     def __init__(self) -> None:
         self.held: dict[str, dict[str, Any]] = {}
         self.asked: list[tuple[str, str, str]] = []
         self.before: Callable[[str, str], Answer | None] = lambda method, path: None
         self.lose: Callable[[str, str], bool] = lambda method, path: False
+        self.unreadable: Callable[[], bool] = lambda: False
         self.filters = True
+        self.declared = statement(updateCreate=True)
 
     def writes(self) -> list[tuple[str, str, str]]:
         return [one for one in self.asked if one[0] != "GET" and not one[1].endswith("_search")]
@@ -64,6 +66,8 @@ class Memory:
         condition = {name.lower(): value for name, value in request.headers.items()}
         self.asked.append((method, path, condition.get("if-match", condition.get("if-none-match", ""))))
         if method == "GET" or path.endswith("_search"):
+            if self.unreadable():
+                return 503, FHIR, json.dumps(outcome())
             return self._read(path, body)
         early = self.before(method, path)
         if early is not None:
@@ -76,7 +80,7 @@ class Memory:
     def _read(self, path: str, body: str) -> Answer:
         parts = urlsplit(path)
         if path == "metadata":
-            return ok(statement(updateCreate=True))
+            return ok(self.declared)
         if "/" in parts.path and not parts.path.endswith("_search"):
             found = self.held.get(parts.path)
             return ok(found) if found else (404, FHIR, json.dumps(outcome(code="not-found")))

@@ -18,11 +18,11 @@ from fhir_elig.sinks.declared import read_declared
 from fhir_elig.sinks.delivery import delivery
 from fhir_elig.sinks.fhir_store import Store
 from fhir_elig.sinks.outbox import Outbox
-from fhir_elig.sinks.plan import How, Plan, Rules, make_plan, plan_text, state_to_write
+from fhir_elig.sinks.plan import How, Plan, Rules, make_plan, plan_text, state_to_write, subject_key
 from fhir_elig.sinks.wire import Wire
 from fhir_elig.verdict import Assessment, Status
 from tests.sinks.stores import Memory, statement
-from tests.sources.fakes import BASE, FHIR, transport
+from tests.sources.fakes import BASE, FHIR, Answer, transport
 
 PUBLISHED = json.loads((Path(__file__).parents[1] / "data" / "assessment.json").read_text(encoding="utf-8"))
 ASSESSMENT = msgspec.structs.replace(msgspec.convert(PUBLISHED, Assessment), base=BASE, status=Status.CANDIDATE)
@@ -45,9 +45,9 @@ class Run:
     def __init__(self, made: Plan) -> None:
         self.memory, self.outbox, self.plan = Memory(), Outbox(None), made
 
-    def write(self, status: Status = Status.CANDIDATE, as_of: str = "2025-06-01") -> Result:
+    def write(self, status: Status = Status.CANDIDATE, as_of: str = "2025-06-01", recorded: str = RECORDED) -> Result:
         one = msgspec.structs.replace(ASSESSMENT, status=status, as_of=as_of)
-        return self.store().deliver(delivery(one, self.plan, RECORDED))
+        return self.store().deliver(delivery(one, self.plan, recorded))
 
     def store(self) -> Store:
         return Store(Wire(transport()), self.plan, self.outbox)
@@ -136,6 +136,60 @@ def test_a_failed_write_is_finished_by_the_next_run(run: Run, status: int) -> No
     assert [one.outcome for one in run.store().recover()] == [Outcome.CREATED]
     assert list(run.store().recover()) == []
     assert len(run.memory.of("ResearchSubject")) == 1
+
+
+def test_who_was_assessed_anew_is_not_written_as_an_earlier_run_would_have(run: Run) -> None:
+    run.memory.before = lambda method, path: (503, FHIR, "{}")
+    assert run.write().outcome is Outcome.FAILED
+    run.memory.before = lambda method, path: None
+    assert list(run.store().recover(besides={subject_key(ASSESSMENT, RULES.study)})) == []
+    assert run.write(Status.INELIGIBLE, "2025-06-02").outcome is Outcome.NOT_CREATED
+    assert run.memory.of("ResearchSubject") == [] and list(run.store().recover()) == []
+
+
+def test_a_write_that_shows_when_the_patient_is_assessed_anew_is_ours(run: Run) -> None:
+    run.memory.lose = lambda method, path: path.startswith("ResearchSubject")
+    run.memory.unreadable = lambda: run.memory.of("ResearchSubject") != []
+    assert run.write().outcome is Outcome.FAILED
+    run.memory.lose, run.memory.unreadable = lambda method, path: False, lambda: False
+    assert run.write(Status.INELIGIBLE, "2025-06-02").outcome is Outcome.UPDATED
+    assert run.memory.held[run.subject()]["status"] == "ineligible"
+
+
+def test_recovery_leaves_what_a_newer_run_elsewhere_has_written(run: Run) -> None:
+    run.write()
+    run.memory.before = lambda method, path: (503, FHIR, "{}")
+    assert run.write(Status.INELIGIBLE, "2025-06-02", "2025-09-15T07:00:00Z").outcome is Outcome.FAILED
+    run.memory.before = lambda method, path: None
+    here, run.outbox = run.outbox, Outbox(None)
+    assert run.write(Status.POTENTIAL_CANDIDATE, "2025-06-03", "2025-09-15T08:00:00.000+00:00").outcome is Outcome.UPDATED
+    run.outbox = here
+    (left,) = run.store().recover()
+    assert left.outcome is Outcome.LEFT and "newer" in left.note
+    assert run.memory.held[run.subject()]["status"] == "potential-candidate"
+
+
+def test_a_conflict_beside_the_subject_names_the_record_and_tells_that_the_subject_stands(run: Run) -> None:
+    run.memory.before = lambda method, path: (409, FHIR, "{}") if path.startswith("GuidanceResponse") else None
+    result = run.write()
+    assert (result.outcome, result.code) == (Outcome.CONFLICT, "FE0501")
+    assert result.reference.startswith(run.subject()) and "settled (created); GuidanceResponse: HTTP 409" in result.note
+
+
+def test_what_another_run_of_ours_stored_beside_it_first_is_no_conflict(run: Run) -> None:
+    """The very same GuidanceResponse is stored by somebody else between our look and our write."""
+
+    def first(method: str, path: str) -> Answer | None:
+        if not path.startswith("GuidanceResponse") or run.memory.of("GuidanceResponse"):
+            return None
+        now = msgspec.structs.replace(ASSESSMENT, as_of="2025-06-01", status=Status.CANDIDATE)
+        made = delivery(now, run.plan, RECORDED).beside[0]
+        run.memory.held[f"GuidanceResponse/{made['id']}"] = {**made, "meta": {"versionId": "1"}}
+        return (412, FHIR, "{}")
+
+    run.memory.before = first
+    assert run.write().outcome is Outcome.CREATED
+    assert len(run.memory.of("GuidanceResponse")) == 1
 
 
 def test_an_answer_that_the_server_did_not_filter_is_no_hit(run: Run) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from fhir_elig.cohort.intake import Part
+from fhir_elig.cohort.parts import Part
 from fhir_elig.cohort.pieces import InputFile, Piece, Stretch
 from fhir_elig.errors import FhirEligError
 

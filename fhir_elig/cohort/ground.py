@@ -13,7 +13,7 @@ from typing import Any, Literal
 import msgspec
 
 from fhir_elig.cohort.checkpoint import Checkpoint
-from fhir_elig.cohort.intake import Aside, Part, merged
+from fhir_elig.cohort.parts import Aside, Part, merged
 from fhir_elig.cohort.spill import SpillReader, shard_of
 from fhir_elig.errors import DataError, Finding
 from fhir_elig.references import target

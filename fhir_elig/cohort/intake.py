@@ -1,76 +1,28 @@
 """The first pass: a piece of the input is read, and each resource dealt to the shard of its patient.
 
-What a file holds beside its resources (losses, counts, names) goes back as `Part`s, one for each stretch; `merged` makes of
-them the `Contents` that a reader of the whole file would have.
+What a file holds beside its resources goes back as parts (`parts`), one for each stretch.
 """
 
 from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Iterable
 from typing import IO, Any
 
 import msgspec
 
+from fhir_elig.cohort.parts import Aside, Few, Part, part_of
 from fhir_elig.cohort.pieces import Piece, Stretch
 from fhir_elig.cohort.spill import SpillWriter
 from fhir_elig.errors import DataError, Finding
 from fhir_elig.references import is_id
 from fhir_elig.sources import Resource
-from fhir_elig.sources.contents import Contents, Loss, NextPage
-from fhir_elig.sources.file_reading import DAMAGED, give_up, opened, read_file, settle_types, take_lines
+from fhir_elig.sources.contents import Contents
+from fhir_elig.sources.file_reading import DAMAGED, give_up, opened, read_file, take_lines
 from fhir_elig.sources.usual_json import Slim
 
 encode = msgspec.json.Encoder(decimal_format="number").encode
-_ENOUGH = 2  # patients of a file that are kept by name: whether it is one patient's own is all that is asked
 _SKIPPED = 1 << 20  # bytes of the line before a stretch that are read at a time
-
-
-class Aside(msgspec.Struct, frozen=True, array_like=True):
-    """Something that was set aside: the number of its line (from 1, in its stretch) and the byte where that begins; 0 and -1
-    in a file that is no NDJSON, or where that cannot be told."""
-
-    finding: Finding
-    line: int = 0
-    offset: int = -1
-
-
-class Part(msgspec.Struct, array_like=True):
-    """What one stretch of a file gave, resources apart; the fields are those of `Contents`."""
-
-    file: int
-    name: str
-    lines: int = 0
-    read: int = 0
-    bundles: int = 0
-    by_line: bool = False
-    mentions_patient: bool = False
-    foreign: bool = False
-    counts: dict[str, int] = {}
-    patients: list[str] = []
-    held: list[str] = []
-    losses: list[Loss] = []
-    aside: list[Aside] = []
-    own_pages: list[str] = []
-    next_pages: list[NextPage] = []
-    manifest: dict[str, Any] | None = None
-    links: list[dict[str, Any]] = []
-    shared: int = 0
-    digest: bytes = b""
-
-
-class _Few(set[str]):
-    """A set that keeps no more than are asked for."""
-
-    def add(self, element: str) -> None:
-        if len(self) < _ENOUGH:
-            super().add(element)
-
-    def __ior__(self, others: Iterable[str]) -> _Few:  # type: ignore[override,misc]
-        for one in others:
-            self.add(one)
-        return self
 
 
 class _Dealt(msgspec.Struct):
@@ -180,7 +132,7 @@ def _read_file(stretch: Stretch, spill: SpillWriter, base: str | None, slim: Sli
     for resource in contents.shared:
         sharer.append(resource)
     aside = [Aside(finding) for finding in contents.aside]
-    return _part(stretch, contents, aside, dealt, _digest(stretch))
+    return part_of(contents, aside, file=stretch.file.number, links=dealt.links, shared=dealt.shared, digest=_digest(stretch))
 
 
 def _digest(stretch: Stretch) -> bytes:
@@ -194,7 +146,7 @@ def _digest(stretch: Stretch) -> bytes:
 def _read_lines(stretch: Stretch, spill: SpillWriter, base: str | None, slim: Slim | None) -> Part:
     file = stretch.file
     contents = Contents(file.name, base, slim)
-    contents.patients, contents.held = _Few(), _Few()
+    contents.patients, contents.held = Few(), Few()
     dealt = _Dealt()
     contents.resources, contents.shared = _Dealer(spill, file.number, dealt), _Sharer(spill, dealt)
     stream = StretchStream(stretch)
@@ -209,74 +161,12 @@ def _read_lines(stretch: Stretch, spill: SpillWriter, base: str | None, slim: Sl
     except OSError as error:
         why = f"the file cannot be read: {(error.strerror or 'input error').lower()}"
         raise DataError(why, where=file.name, fix="check the disk, then resume the run") from None
-    return _part(stretch, contents, places.placed, dealt, stream.digest.digest(), lines)
-
-
-def _part(stretch: Stretch, contents: Contents, aside: list[Aside], dealt: _Dealt, digest: bytes, lines: int = 0) -> Part:
-    return Part(
-        file=stretch.file.number,
-        name=contents.name,
+    return part_of(
+        contents,
+        places.placed,
+        file=file.number,
         lines=lines,
-        read=contents.read,
-        bundles=contents.bundles,
-        by_line=contents.by_line,
-        mentions_patient=contents.mentions_patient,
-        foreign=contents.foreign,
-        counts=dict(contents.counts),
-        patients=sorted(contents.patients)[:_ENOUGH],
-        held=sorted(contents.held)[:_ENOUGH],
-        losses=contents.losses,
-        aside=aside,
-        own_pages=sorted(contents.own_pages),
-        next_pages=contents.next_pages,
-        manifest=contents.manifest,
         links=dealt.links,
         shared=dealt.shared,
-        digest=digest,
+        digest=stream.digest.digest(),
     )
-
-
-def merged(parts: list[Part]) -> tuple[Contents, list[Aside]]:
-    """The stretches of one file, in order, as one; lines are counted from the start of the file."""
-    contents = Contents(parts[0].name)
-    contents.patients, contents.held = _Few(), _Few()
-    aside: list[Aside] = []
-    before = 0
-    for part in parts:
-        contents.losses += [_moved(loss, part, before) for loss in part.losses]
-        aside += [_placed(one, part, before) for one in part.aside]
-        contents.patients |= set(part.patients)
-        contents.held |= set(part.held)
-        contents.counts.update(part.counts)  # a type of which a broken line speaks counts as 0
-        contents.read += part.read
-        contents.bundles += part.bundles
-        contents.by_line |= part.by_line
-        contents.mentions_patient |= part.mentions_patient
-        contents.foreign |= part.foreign
-        contents.own_pages |= set(part.own_pages)
-        contents.next_pages += part.next_pages
-        contents.manifest = contents.manifest or part.manifest
-        before += part.lines
-    if contents.by_line:
-        settle_types(contents)
-        if contents.aside:  # nothing of it is FHIR
-            aside = [Aside(finding) for finding in contents.aside]
-    return contents, aside
-
-
-def _moved(loss: Loss, part: Part, lines: int) -> Loss:
-    return msgspec.structs.replace(loss, where=_place(loss.where, part, lines)) if lines else loss
-
-
-def _placed(aside: Aside, part: Part, lines: int) -> Aside:
-    if not lines:
-        return aside
-    place, _, reference = aside.finding.where.removeprefix(part.name).partition(" ")
-    where = f"{_place(part.name + place, part, lines)} {reference}".strip()
-    return Aside(aside.finding._replace(where=where), aside.line + lines, aside.offset)
-
-
-def _place(where: str, part: Part, lines: int) -> str:
-    """`name:line` with the line's number in the file, of one in the stretch."""
-    number = where.removeprefix(part.name + ":")
-    return f"{part.name}:{int(number) + lines}" if number.isdigit() else where

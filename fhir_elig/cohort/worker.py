@@ -12,7 +12,8 @@ from fhir_elig.cohort.charts import Charts
 from fhir_elig.cohort.checkpoint import Failed, Result, ShardDone
 from fhir_elig.cohort.folder import whole_file
 from fhir_elig.cohort.ground import Ground
-from fhir_elig.cohort.intake import Part, read_piece
+from fhir_elig.cohort.intake import read_piece
+from fhir_elig.cohort.parts import Part
 from fhir_elig.cohort.pieces import Piece
 from fhir_elig.cohort.settings import RunOptions, screenings
 from fhir_elig.cohort.spill import SpillWriter

@@ -12,10 +12,10 @@ from typing import Any
 
 import msgspec
 
-from fhir_elig.errors import Finding
+from fhir_elig.cohort.parts import Aside, part_of
 from fhir_elig.record import MEDICATION_TYPES
 from fhir_elig.sources import Resource
-from fhir_elig.sources.contents import Contents, Loss, NextPage
+from fhir_elig.sources.contents import Contents
 from fhir_elig.sources.file_reading import take_file, take_lines
 from fhir_elig.sources.files import medication_ids
 
@@ -26,30 +26,9 @@ RESOURCE, PATIENT, LINK, MEDICATION, USE, INGREDIENT, PART = "resource patient l
 
 Row = tuple[str, str, str, bytes]
 _BATCH = 8 << 20  # bytes of one batch that goes back to Spark
-_ENOUGH = 2  # patients of a file that are kept by name: whether it is one patient's own is all that is asked
 _NOT_UTF8 = ("\N{REPLACEMENT CHARACTER}".encode(), b"\xff")
 
 encode = msgspec.json.Encoder(decimal_format="number").encode
-
-
-class Part(msgspec.Struct, frozen=True, kw_only=True):
-    """What a file, or the lines of it that one worker saw, gave; the fields are those of `Contents`."""
-
-    name: str
-    read: int
-    bundles: int
-    by_line: bool
-    mentions_patient: bool
-    foreign: bool
-    counts: dict[str, int]
-    patients: list[str]
-    held: list[str]
-    losses: list[Loss]
-    aside: list[Finding]
-    own_pages: list[str]
-    next_pages: list[NextPage]
-    manifest: dict[str, Any] | None
-    shared: int
 
 
 class _Rows(list[tuple[Resource, str]]):
@@ -104,23 +83,7 @@ class _File:
 
     def part(self) -> Row:
         one = self.contents
-        part = Part(
-            name=one.name,
-            read=one.read,
-            bundles=one.bundles,
-            by_line=one.by_line,
-            mentions_patient=one.mentions_patient,
-            foreign=one.foreign,
-            counts=dict(one.counts),
-            patients=sorted(one.patients)[:_ENOUGH],
-            held=sorted(one.held)[:_ENOUGH],
-            losses=one.losses,
-            aside=one.aside,
-            own_pages=sorted(one.own_pages),
-            next_pages=one.next_pages,
-            manifest=one.manifest,
-            shared=self._shared.number,
-        )
+        part = part_of(one, [Aside(finding) for finding in one.aside], shared=self._shared.number)
         return (PART, "", one.name, encode(part))
 
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import msgspec
 
+from fhir_elig.cohort.parts import Part
 from fhir_elig.cohort.spark import deal
-from fhir_elig.cohort.spark.ground import WHOLE_FILE, Found, base_of, merged, sort_in, vouchers_of, with_too_large
+from fhir_elig.cohort.spark.ground import WHOLE_FILE, Found, base_of, by_name, sort_in, vouchers_of, with_too_large
 from fhir_elig.errors import DataError
 from fhir_elig.sources.contents import Contents
 from fhir_elig.sources.file_reading import MAX_DOCUMENT
@@ -76,8 +77,8 @@ def read(session: Any, path: str, found: Found, keep: Keep) -> Dealt:
     while True:
         rows = keep(reduce(lambda one, other: one.unionByName(other), _dealt(session, path, found, base)), f"dealt-{bool(base)}")
         told = Dealt(rows, [], base).of_kind(deal.PART).collect()
-        parts = (msgspec.json.decode(bytes(row["body"]), type=deal.Part) for row in told)
-        files = with_too_large(merged(parts), found.too_large)
+        parts = (msgspec.json.decode(bytes(row["body"]), type=Part) for row in told)
+        files = with_too_large(by_name(parts), found.too_large)
         server = base_of(vouchers_of(files))
         if base or not server or not any(file.losses for file in files):
             return Dealt(rows, files, base)

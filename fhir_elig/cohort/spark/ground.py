@@ -7,13 +7,14 @@ from typing import Any, Literal
 
 import msgspec
 
+from fhir_elig.cohort.parts import Part, merged
 from fhir_elig.cohort.spark.assess import Ground
-from fhir_elig.cohort.spark.deal import Part, name_below
+from fhir_elig.cohort.spark.deal import name_below
 from fhir_elig.errors import DataError, Finding
 from fhir_elig.references import target
 from fhir_elig.sources.contents import Contents, Loss
 from fhir_elig.sources.coverage import Coverage
-from fhir_elig.sources.file_reading import MAX_DOCUMENT, settle_types
+from fhir_elig.sources.file_reading import MAX_DOCUMENT
 from fhir_elig.sources.file_walk import DOCUMENTS, FOREIGN, LINES, aside
 from fhir_elig.sources.files import lose_pages
 from fhir_elig.sources.manifest import Voucher, read_manifest
@@ -55,28 +56,17 @@ def sort_in(listing: Iterable[tuple[str, int]], root: str) -> Found:
     return Found(whole, tuple(lines), tuple(large), tuple(foreign), count, size)
 
 
-def merged(parts: Iterable[Part]) -> list[Contents]:
+def by_name(parts: Iterable[Part]) -> list[Contents]:
     """The files, each as a reader of the whole of it would have found it but for its resources."""
-    files: dict[str, Contents] = {}
+    files: dict[str, list[Part]] = {}
     for part in parts:
-        one = files.setdefault(part.name, Contents(part.name))
-        one.patients |= set(part.patients)
-        one.held |= set(part.held)
-        one.counts.update(part.counts)
-        one.read += part.read
-        one.bundles += part.bundles
-        one.by_line |= part.by_line
-        one.mentions_patient |= part.mentions_patient
-        one.foreign |= part.foreign
-        one.own_pages |= set(part.own_pages)
-        one.losses += part.losses
-        one.aside += part.aside
-        one.next_pages += part.next_pages
-        one.manifest = one.manifest or part.manifest
-    for one in files.values():
-        if one.by_line:
-            settle_types(one)
-    return [files[name] for name in sorted(files)]
+        files.setdefault(part.name, []).append(part)
+    found = []
+    for name in sorted(files):
+        contents, aside = merged(files[name])
+        contents.aside = [one.finding for one in aside]
+        found.append(contents)
+    return found
 
 
 def with_too_large(files: list[Contents], names: Iterable[str]) -> list[Contents]:

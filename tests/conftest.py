@@ -1,13 +1,16 @@
-"""What holds for the whole suite: on continuous integration no test is skipped, and no test leaves this machine."""
+"""What holds for the whole suite: on continuous integration no test is skipped, and no log line tells of a patient or a token."""
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import pytest
 from hypothesis import settings
+
+from tests.canaries import found_in
 
 # The same examples in each run; `--hypothesis-profile=random` looks for new ones.
 settings.register_profile("fhir-elig", deadline=None, print_blob=True, derandomize=True)
@@ -26,3 +29,29 @@ def pytest_runtest_makereport(
         report.outcome = "failed"
         report.longrepr = f"{item.nodeid}: skipped, and nothing may be skipped here ({reason})"
     return report
+
+
+class Canaries(logging.Handler):
+    """Listens to every logger, at every level, and keeps what must not be told."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.DEBUG)
+        self.heard: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = self.format(record)
+        self.heard += [f"{record.name} {record.levelname}: {canary}" for canary in found_in(text)]
+
+
+@pytest.fixture(autouse=True)
+def _no_patient_and_no_token_in_a_log(request: pytest.FixtureRequest) -> Iterator[None]:
+    listener, root = Canaries(), logging.getLogger()
+    level = root.level
+    root.addHandler(listener)
+    root.setLevel(logging.DEBUG)
+    try:
+        yield
+    finally:
+        root.removeHandler(listener)
+        root.setLevel(level)
+    assert not listener.heard, f"{request.node.nodeid}: a log line tells {listener.heard[:5]}"

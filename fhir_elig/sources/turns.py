@@ -24,18 +24,21 @@ _OF_THE_SERVER = frozenset({"FE0401", "FE0412", "FE0413", "FE0415"})
 def in_turn(ids: Iterable[str], start: Start, sleep: Callable[[float], None], ahead: int = 1) -> Iterator[Chart]:
     """One chart for each id; one that failed by the server's fault may come later than its turn.
 
-    `start` begins with a patient and gives what waits for the chart; at most `ahead` of them are under way.
+    `start` begins with a patient and gives what waits for the chart; at most `ahead` of them are under way. The first goes
+    alone, so that what is learned of the server then serves all.
     """
     waiting = deque((patient, False) for patient in ids)
     under_way: deque[tuple[bool, Callable[[], Chart]]] = deque()
     row: list[tuple[bool, Chart]] = []  # what failed without a success in between; whether it had been put back
     rests = 0
+    crowd = 1
     while waiting or under_way:
-        while waiting and len(under_way) < ahead:
+        while waiting and len(under_way) < crowd:
             patient, again = waiting.popleft()
             under_way.append((again, start(patient)))
         again, take = under_way.popleft()
         chart = take()
+        crowd = ahead
         if not server_failed(chart):
             yield from _charts(row)
             yield chart

@@ -150,6 +150,26 @@ def export(
 
 
 @app.command()
+def facts(run: RunArgument, jobs: JobsOption = 1) -> int:
+    """Keep what was read of the charts of a run: a later run takes the folder as --data, with any protocol, at any date.
+
+    fhir-elig cohort facts run/
+    fhir-elig cohort run --protocol amended.yaml --data run/facts --as-of 2025-07-01 --out again/
+    """
+    from fhir_elig.cohort.folder import RunFolder
+    from fhir_elig.cohort.run import keep_facts
+
+    folder = RunFolder(run)
+    try:
+        finished = keep_facts(folder, jobs)
+    except KeyboardInterrupt:
+        typer.echo(f"\nto go on:  fhir-elig cohort facts {run}", err=True)
+        raise
+    typer.echo(f"facts of {finished.patients} patients: {folder.kept.root}", err=True)
+    return finished.exit_code
+
+
+@app.command()
 def purge(run: RunArgument) -> int:
     """Remove the folder of a run: assessments, matrix, checkpoint, all that tells of patients.
 

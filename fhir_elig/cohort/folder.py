@@ -19,9 +19,10 @@ ASSESSMENTS, MATRIX = "assessments.ndjson", "matrix.parquet"
 QUARANTINE, ERRORS, WORK = "quarantine.ndjson", "errors.ndjson", "work"
 EXPORT = "export"  # the files of a bulk export, if the run made one
 FUNNEL, LISTS = "funnel.html", "funnel-lists.csv"
+FACTS, KEPT = "facts.parquet", "facts"  # a facts cache is a folder of its own, in that of the run
 RESULTS = (ASSESSMENTS, MATRIX, QUARANTINE, ERRORS)
 # SQLite keeps its journal beside the database.
-_ALL = (*RESULTS, FUNNEL, LISTS, MANIFEST, CHECKPOINT, f"{CHECKPOINT}-wal", f"{CHECKPOINT}-shm", LOCK)
+_ALL = (*RESULTS, FACTS, FUNNEL, LISTS, MANIFEST, CHECKPOINT, f"{CHECKPOINT}-wal", f"{CHECKPOINT}-shm", LOCK)
 
 
 class RunFolder:
@@ -38,13 +39,18 @@ class RunFolder:
         return self.root / WORK
 
     @property
+    def kept(self) -> RunFolder:
+        """The folder of the run's facts cache."""
+        return RunFolder(self.root / KEPT)
+
+    @property
     def is_run(self) -> bool:
         """Whether a run was begun here."""
         return self.path(MANIFEST).is_file() or self.path(CHECKPOINT).is_file()
 
     @property
     def is_finished(self) -> bool:
-        return self.path(MATRIX).is_file() and not self.work.exists()
+        return any(self.path(name).is_file() for name in (MATRIX, FACTS)) and not self.work.exists()
 
     def create(self) -> None:
         """Make the folder, for a new run. Raises UsageError if a run, or anything else, is there; FhirEligError (FE0701)."""
@@ -94,6 +100,8 @@ class RunFolder:
         with writing(self.root):
             clear(self.work)
             clear(self.path(EXPORT))
+            if self.kept.is_run:
+                self.kept.purge()
             for name in _ALL:
                 self.path(name).unlink(missing_ok=True)
             left = sorted(entry.name for entry in self.root.iterdir())

@@ -16,7 +16,7 @@ from fhir_elig.cohort.settings import RunOptions
 from fhir_elig.errors import DataError
 from fhir_elig.outputs.protocol_tree import tree
 
-SCHEMA = "fhir-elig/run/1"
+SCHEMA, FACTS_SCHEMA = "fhir-elig/run/1", "fhir-elig/facts/1"
 
 
 class Used(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,8 +53,18 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
     orphans: int
 
 
+class KeptFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """Of a facts cache: SHA-256 of what the site file says about reading, and the row groups of the file; 0 until it is there."""
+
+    reading: str
+    groups: int = 0
+
+
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """The published form, in the order of the file. `site` and `answers` are SHA-256, empty without such a file."""
+    """The published form, in the order of the file; `facts` stands in that of a facts cache only.
+
+    `site` and `answers` are SHA-256, empty without such a file.
+    """
 
     schema: str = SCHEMA
     package: str = __version__
@@ -66,6 +76,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     options: RunOptions
     input: Input
     counts: Counts | None = None
+    facts: KeptFacts | None = None
 
 
 def make_manifest(options: RunOptions, screenings: tuple[Screening, ...], found: Input) -> Manifest:
@@ -101,20 +112,23 @@ def _sha256(path: str) -> str:
 
 def write_manifest(folder: RunFolder, manifest: Manifest) -> None:
     """Raises FhirEligError (FE0701)."""
-    text = json.dumps(msgspec.to_builtins(manifest), ensure_ascii=False, indent=1)
+    told = msgspec.to_builtins(manifest)
+    if manifest.facts is None:
+        del told["facts"]
+    text = json.dumps(told, ensure_ascii=False, indent=1)
     with whole_file(folder.path(MANIFEST)) as stream:
         stream.write(text.encode() + b"\n")
 
 
-def read_manifest(folder: RunFolder) -> Manifest:
-    """Raises UsageError if no run was begun there, DataError if its manifest is not one that this version writes."""
+def read_manifest(folder: RunFolder, schema: str = SCHEMA) -> Manifest:
+    """Raises UsageError if no run was begun there, DataError if its manifest is not one of that form."""
     folder.need()
     path = folder.path(MANIFEST)
     try:
         manifest = msgspec.json.decode(path.read_bytes(), type=Manifest)
     except (OSError, msgspec.MsgspecError):
         raise DataError("the manifest of the run cannot be read", where=str(path), fix="run again into a new folder") from None
-    if manifest.schema != SCHEMA:
+    if manifest.schema != schema:
         raise DataError(
             f"it has the form {manifest.schema}", where=str(path), fix=f"use the version that writes {manifest.schema}"
         )

@@ -10,7 +10,7 @@ import contextlib
 import signal
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from importlib.abc import MetaPathFinder
 from importlib.util import find_spec
 from multiprocessing.connection import Connection, Pipe
@@ -81,18 +81,28 @@ class MatrixFile:
             self._rows.clear()
 
 
+def write_matrix(connection: Connection, path: Path) -> None:
+    """Until an empty message comes. Raises FhirEligError (FE0701), EOFError if the leading process is gone."""
+    with whole_file(path) as stream, MatrixFile(stream) as matrix:
+        while packed := connection.recv_bytes():
+            matrix.add(_decode(packed))
+
+
 class MatrixProcess:
     """A process that writes the file; use `with`. It is there wholly when the block ends, and not at all if that raises.
 
-    Raises FhirEligError (FE0701) where the disk refuses.
+    `write` says how: the matrix, or another file of rows. What it gives is in `result` at the end. Raises FhirEligError (FE0701)
+    where the disk refuses.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, write: Callable[[Connection, Path], Any] = write_matrix) -> None:
         self._connection, there = Pipe()
+        self.result: Any = None
         with there:
             number = there.fileno()
             # Not by multiprocessing, whose children first run the main module of whoever calls.
-            code = f"import sys; sys.path[:] = {sys.path!r}; from {__name__} import serve; serve({number}, {str(path)!r})"
+            names = f"from {__name__} import serve; from {write.__module__} import {write.__name__} as write"
+            code = f"import sys; sys.path[:] = {sys.path!r}; {names}; serve({number}, {str(path)!r}, write)"
             self._process = subprocess.Popen([sys.executable, "-c", code], pass_fds=[number])  # noqa: S603  our own code
 
     @property
@@ -107,7 +117,7 @@ class MatrixProcess:
         try:
             if kind is None:
                 self.add(_END)
-                answer(self._connection)
+                self.result = answer(self._connection)
         finally:
             self._connection.close()
             self._process.wait()
@@ -129,16 +139,9 @@ class _NoPandas(MetaPathFinder):
             raise ModuleNotFoundError(name=name)
 
 
-def serve(number: int, path: str) -> None:
+def serve(number: int, path: str, write: Callable[[Connection, Path], Any]) -> None:
     """The work of the process: `number` is the file descriptor of its end of the pipe."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     sys.meta_path.insert(0, _NoPandas())
     with Connection(number) as connection, contextlib.suppress(ConnectionError):  # the leading process is gone
-        connection.send(attempt("the matrix", _write, connection, Path(path)))
-
-
-def _write(connection: Connection, path: Path) -> None:
-    """Until _END comes. Raises FhirEligError (FE0701), EOFError if the leading process is gone."""
-    with whole_file(path) as stream, MatrixFile(stream) as matrix:
-        while packed := connection.recv_bytes():
-            matrix.add(_decode(packed))
+        connection.send(attempt(Path(path).name, write, connection, Path(path)))

@@ -9,7 +9,8 @@ from pathlib import Path
 import msgspec
 
 from fhir_elig.cohort.checkpoint import Checkpoint
-from fhir_elig.cohort.folder import ASSESSMENTS, ERRORS, MATRIX, QUARANTINE, RunFolder, whole_file
+from fhir_elig.cohort.facts.file import write_facts
+from fhir_elig.cohort.folder import ASSESSMENTS, ERRORS, FACTS, MATRIX, QUARANTINE, RunFolder, whole_file
 from fhir_elig.cohort.ground import set_aside
 from fhir_elig.cohort.matrix_file import MatrixProcess
 from fhir_elig.cohort.worker import results_name
@@ -42,8 +43,8 @@ class _Shards:
         return os.pread(file, length, at)
 
 
-def write_results(folder: RunFolder, checkpoint: Checkpoint, walk: Walk, protocols: int) -> int:
-    """Writes the four files; gives the number of pieces that were set aside. Raises FhirEligError (FE0701)."""
+def write_results(folder: RunFolder, checkpoint: Checkpoint, protocols: int) -> None:
+    """Writes assessments, matrix and errors. Raises FhirEligError (FE0701)."""
     with _Shards(folder.work) as shards:
         with whole_file(folder.path(ASSESSMENTS)) as stream:
             for shard, at, length, _ in checkpoint.results():
@@ -52,15 +53,28 @@ def write_results(folder: RunFolder, checkpoint: Checkpoint, walk: Walk, protoco
             for protocol in range(protocols):
                 for shard, at, length, size in checkpoint.results(protocol):
                     matrix.add(shards.read(shard, at + length, size))
+    write_errors(folder, checkpoint)
+
+
+def write_errors(folder: RunFolder, checkpoint: Checkpoint) -> None:
+    """The patients who could not be assessed."""
     with whole_file(folder.path(ERRORS)) as stream:
         for failure in checkpoint.failures():
             code, _, why = failure.why.partition(": ")
             told = {"schema": "fhir-elig/error/1", "patient": failure.patient, "errors": [{"code": code, "why": why}]}
             stream.write(msgspec.json.encode(told) + b"\n")
-    return _write_quarantine(folder, checkpoint, walk)
 
 
-def _write_quarantine(folder: RunFolder, checkpoint: Checkpoint, walk: Walk) -> int:
+def write_kept(folder: RunFolder, checkpoint: Checkpoint) -> int:
+    """Writes the file of a facts cache; gives the number of its row groups. Raises FhirEligError (FE0701)."""
+    with _Shards(folder.work) as shards, MatrixProcess(folder.path(FACTS), write_facts) as facts:
+        for shard, at, _, size in checkpoint.results():
+            facts.add(shards.read(shard, at, size))
+    return int(facts.result)
+
+
+def write_quarantine(folder: RunFolder, checkpoint: Checkpoint, walk: Walk) -> int:
+    """Writes what was set aside; gives the number of pieces."""
     count = 0
     with whole_file(folder.path(QUARANTINE)) as stream:
         for file, one in set_aside(checkpoint, walk):

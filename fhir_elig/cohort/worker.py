@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -10,7 +12,9 @@ from fhir_elig.assessment import assess
 from fhir_elig.cli.pipeline import Screening, Tally, record_of
 from fhir_elig.cohort.charts import Charts
 from fhir_elig.cohort.checkpoint import Failed, Result, ShardDone
-from fhir_elig.cohort.folder import whole_file
+from fhir_elig.cohort.facts.cells import Cells
+from fhir_elig.cohort.facts.keep import Kept, entries
+from fhir_elig.cohort.folder import FACTS, whole_file
 from fhir_elig.cohort.ground import Ground
 from fhir_elig.cohort.intake import read_piece
 from fhir_elig.cohort.parts import Part
@@ -20,6 +24,9 @@ from fhir_elig.cohort.spill import SpillWriter
 from fhir_elig.outputs.matrix import rows, rulers
 from fhir_elig.sources import Chart
 from fhir_elig.sources.skip import Skip
+
+if TYPE_CHECKING:
+    from fhir_elig.cohort.facts.file import FactsReader
 
 encode = msgspec.msgpack.encode
 
@@ -44,16 +51,23 @@ class Worker:
     """Works for one run. Between pieces of work it keeps what they share: the protocols, the ground."""
 
     def __init__(self, options: RunOptions, work: Path, shards: int, grounds: tuple[Screening, ...] = ()) -> None:
-        self._work, self._shards = work, shards
+        self._options, self._work, self._shards = options, work, shards
         self._screenings = grounds or screenings(options)
         self._rulers = [rulers(one.protocol) for one in self._screenings]
         matters = self._screenings[0].settings.matters
         self._slim = Skip(matters) if options.skip and matters is not None else None
-        self._charts: Charts | None = None
+        self._cells = Cells(self._screenings[0].settings.time_zone)
+        self._people: Charts | FactsReader | None = None
 
-    def know(self, ground: Ground) -> None:
-        """What must be known before shards are looked at."""
-        self._charts = Charts(ground, self._work)
+    def know(self, ground: Ground | None) -> None:
+        """What must be known before shards are looked at; nothing where the input is a facts cache."""
+        self._people = Charts(ground, self._work) if ground is not None else self._kept()
+
+    def _kept(self) -> FactsReader:
+        from fhir_elig.cohort.facts.file import FactsReader
+
+        settings = self._screenings[0].settings
+        return FactsReader(Path(self._options.data) / FACTS, settings.time_zone)
 
     def read(self, piece: Piece, base: str | None) -> Read:
         spill = SpillWriter(self._work, f"{piece.number}", self._shards)
@@ -61,17 +75,25 @@ class Worker:
         return Read(piece, spill.close(), parts)
 
     def count(self, shard: int) -> Counted:
-        assert self._charts is not None
-        return Counted(shard, *self._charts.count(shard))
+        assert self._people is not None
+        return Counted(shard, *self._people.count(shard))
 
     def assess(self, shard: int) -> ShardDone:
-        assert self._charts is not None
+        return self._shard(shard, self._results)
+
+    def keep(self, shard: int) -> ShardDone:
+        """Take the facts of the charts, for a cache."""
+        return self._shard(shard, self._facts)
+
+    def _shard(self, shard: int, work: Callable[[Any, Tally, int], list[tuple[Result, bytes]]]) -> ShardDone:
+        """Does it for each patient, and writes what it gives beginning at a byte."""
+        assert self._people is not None
         done = ShardDone(shard, [], [], [])
         at = 0
         tally = Tally()
         with whole_file(self._work / results_name(shard)) as stream:
-            for chart in self._charts.of(shard):
-                for result, data in self._results(chart, tally, at):
+            for one in self._people.of(shard):
+                for result, data in work(one, tally, at):
                     stream.write(data)
                     at += len(data)
                     done.results.append(result)
@@ -79,11 +101,11 @@ class Worker:
         done.codes.extend(sorted(tally.codes))
         return done
 
-    def _results(self, chart: Chart, tally: Tally, at: int) -> list[tuple[Result, bytes]]:
+    def _results(self, one: Chart | Kept, tally: Tally, at: int) -> list[tuple[Result, bytes]]:
         """The assessments of a patient; none if the patient cannot be assessed, which the tally then says."""
         found: list[tuple[Result, bytes]] = []
         for number, screening in enumerate(self._screenings):
-            record = record_of(chart, screening, tally)
+            record = record_of(one, screening, tally) if isinstance(one, Chart) else one.record(screening, tally)
             if record is None:
                 return []
             assessment = assess(screening.protocol, record, screening.run)
@@ -92,6 +114,11 @@ class Worker:
             found.append((Result(assessment.patient, number, at, len(line), len(matrix)), line + matrix))
             at += len(line) + len(matrix)
         return found
+
+    def _facts(self, chart: Chart, _: Tally, at: int) -> list[tuple[Result, bytes]]:
+        """The entries of a patient; what makes a chart one that cannot be assessed is kept as well."""
+        data = encode(list(entries(chart, self._screenings[0], self._cells)))
+        return [(Result(f"Patient/{chart.patient}", 0, at, 0, len(data)), data)]
 
 
 def results_name(shard: int) -> str:

@@ -1,0 +1,161 @@
+"""`facts.parquet`: a row for each fact, sorted by patient in groups; see docs/reference/run-folder.md.
+
+A row group holds whole patients, its rows sorted by kind. Columns are texts, null where a field has its default: `patient`,
+`form`, `fact` (its kind), `exit_codes`, `failure` (why there is no record), then each field that any kind has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+from multiprocessing.connection import Connection
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO
+
+import msgspec
+
+from fhir_elig.cohort.facts.cells import FIELDS, LISTS, PERSON, RECORD, Cell, Cells
+from fhir_elig.cohort.facts.keep import Entry, Kept
+from fhir_elig.cohort.folder import whole_file
+from fhir_elig.cohort.matrix_file import pyarrow
+from fhir_elig.errors import DataError
+from fhir_elig.record import Record
+
+ROW_GROUP = 20_000  # facts that are held in memory before they are written
+FAILURE = "failure"  # the kind of the row of a patient without a record
+_HEAD = ("patient", "form", "fact", "exit_codes", "failure")
+COLUMNS = (*_HEAD, *dict.fromkeys(name for names in FIELDS.values() for name in names))
+_UNIQUE = {"reference": "DELTA_BYTE_ARRAY", "time": "PLAIN"}
+_LEVEL = 9  # of zstd: a fifth smaller than the usual one, and as quick to read
+
+decode_entries = msgspec.msgpack.Decoder(list[Entry]).decode
+_encode = msgspec.json.encode
+_codes = msgspec.json.Decoder(tuple[int, ...]).decode
+
+
+class FactsFile:
+    """Writes entries in the order in which they come, a group at a time, so that memory does not grow with the cohort."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._arrow = arrow = pyarrow()
+        self._schema = arrow.schema([arrow.field(name, arrow.string()) for name in COLUMNS])
+        self._writer = arrow.parquet.ParquetWriter(
+            stream,
+            self._schema,
+            compression="zstd",
+            compression_level=_LEVEL,
+            use_dictionary=[name for name in COLUMNS if name not in _UNIQUE],
+            column_encoding=_UNIQUE,
+        )
+        self._rows: dict[str, list[list[Cell]]] = {}
+        self._held = 0
+        self.groups = 0
+
+    def __enter__(self) -> FactsFile:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if kind is None:
+            self._flush()
+        self._writer.close()
+
+    def add(self, entries: Iterable[Entry]) -> None:
+        """All entries of a patient, or of several."""
+        for entry in entries:
+            head = [entry.patient, entry.form or None]
+            codes = _encode(entry.codes).decode() if entry.codes else None
+            if entry.why:
+                self._rows.setdefault(FAILURE, []).append([*head, FAILURE, codes, entry.why])
+            for kind, *cells in entry.rows:
+                self._rows.setdefault(str(kind), []).append([*head, kind, codes if kind == RECORD else None, None, *cells])
+            self._held += 1 + len(entry.rows)
+        if self._held >= ROW_GROUP:
+            self._flush()
+
+    def _flush(self) -> None:
+        if not self._held:
+            return
+        table = {name: list[Cell]() for name in COLUMNS}
+        for kind, rows in sorted(self._rows.items()):
+            own = dict(zip((*_HEAD, *FIELDS.get(kind, ())), zip(*rows, strict=True), strict=True))
+            for name, column in table.items():
+                column += own.get(name) or (None,) * len(rows)
+        self._writer.write_table(self._arrow.table(table, schema=self._schema), row_group_size=self._held)
+        self._rows, self._held, self.groups = {}, 0, self.groups + 1
+
+
+class FactsReader:
+    """Reads a group of patients at a time. Raises DataError if the file is not one that this version wrote."""
+
+    def __init__(self, path: Path | BinaryIO, time_zone: str) -> None:
+        arrow = pyarrow()
+        try:
+            self._file = arrow.parquet.ParquetFile(path)
+        except (OSError, arrow.ArrowException):
+            raise _unreadable(path) from None
+        if tuple(self._file.schema_arrow.names) != COLUMNS:
+            raise _unreadable(path)
+        self._cells = Cells(time_zone)
+
+    def count(self, group: int) -> tuple[int, list[str]]:
+        """How many patients are in a group; orphans are told of by the run that the facts come from."""
+        return len(set(_texts(self._file.read_row_group(group, columns=["patient"]), "patient"))), []
+
+    def of(self, group: int) -> Iterator[Kept]:
+        """The patients of a group, sorted, with their records."""
+        drafts: dict[tuple[str, str], _Draft] = {}
+        for kind, rows in self._by_kind(self._file.read_row_group(group)):
+            keys = zip(_texts(rows, "patient"), (form or "" for form in _texts(rows, "form")), strict=True)
+            own = [drafts.setdefault(key, _Draft()) for key in keys]
+            if kind in (RECORD, FAILURE):
+                for draft, codes, why in zip(own, _texts(rows, "exit_codes"), _texts(rows, "failure"), strict=True):
+                    draft.codes, draft.why = _codes(codes or "[]"), why or ""
+            if kind != FAILURE:
+                cells = (_texts(rows, name) for name in FIELDS[kind])
+                for draft, fact in zip(own, self._cells.read(kind, cells), strict=True):
+                    draft.facts.setdefault(kind, []).append(fact)
+        people: dict[str, Kept] = {}
+        for (patient, form), draft in sorted(drafts.items()):
+            people.setdefault(patient, Kept(patient, {})).records[form] = draft.record(patient), draft.codes, draft.why
+        return iter(people.values())
+
+    @staticmethod
+    def _by_kind(table: Any) -> Iterator[tuple[str, Any]]:
+        at = 0
+        for kind, rows in groupby(_texts(table, "fact")):
+            count = sum(1 for _ in rows)
+            yield kind, table.slice(at, count)
+            at += count
+
+
+class _Draft(msgspec.Struct):
+    """What was read so far of an entry."""
+
+    codes: tuple[int, ...] = ()
+    why: str = ""
+    facts: dict[str, list[Any]] = {}
+
+    def record(self, patient: str) -> Record | None:
+        if self.why:
+            return None
+        lists: dict[str, Any] = {name: tuple(self.facts.get(kind, ())) for name, kind in LISTS.items()}
+        return Record(patient=patient, person=self.facts.get(PERSON, (None,))[0], **lists, **self.facts[RECORD][0])
+
+
+def _texts(table: Any, name: str) -> list[Any]:
+    found: list[Any] = table.column(name).to_pylist()
+    return found
+
+
+def _unreadable(path: Path | BinaryIO) -> DataError:
+    return DataError("this is no file of facts that this version reads", where=str(path), fix="fhir-elig cohort facts RUN")
+
+
+def write_facts(connection: Connection, path: Path) -> int:
+    """Until an empty message comes; gives the number of row groups. Raises FhirEligError (FE0701), EOFError."""
+    with whole_file(path) as stream:
+        with FactsFile(stream) as file:
+            while packed := connection.recv_bytes():
+                file.add(decode_entries(packed))
+        return file.groups

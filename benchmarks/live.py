@@ -55,7 +55,7 @@ def verdicts(criterion: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
 
 
 def measure(work: Path, many: int, few: int, workers: int) -> list[Line]:
-    """The lines of the table: few and many patients with all workers, and many with one."""
+    """The lines of the table: few patients with one connection and with all, and many with all."""
     folder = work / "cohort"
     cohorts.make(cohorts.Plan(str(folder), many, "slim"))
     rows = resources(folder)
@@ -67,7 +67,7 @@ def measure(work: Path, many: int, few: int, workers: int) -> list[Line]:
         del rows
         return [
             against(work, base, names[:number], connections, expected)
-            for number, connections in ((few, workers), (many, workers), (many, 1))
+            for number, connections in ((few, 1), (few, workers), (many, workers))
         ]
 
 

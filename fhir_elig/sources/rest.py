@@ -81,9 +81,11 @@ class RestSource:
 
         Raises SourceError if the server's metadata or the Group cannot be read, AuthorisationError wherever it happens.
         """
-        self.served()
+        named = [name.removeprefix("Patient/") for name in ids]
+        if group or any(map(is_id, named)):  # nothing is asked of the server where nobody can be meant
+            self.served()
         listed, lost = self.members(group) if group else ([], 0)
-        wanted = dict.fromkeys(name.removeprefix("Patient/") for name in (*ids, *listed))
+        wanted = dict.fromkeys((*named, *listed))
         given: set[str] = set()
         number = max(1, min(self._transport.limits.connections, len(wanted)))
         with Workers([self.fetch, *(self._sibling().fetch for _ in range(number - 1))]) as workers:

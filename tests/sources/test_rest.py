@@ -111,6 +111,14 @@ def test_a_text_that_is_no_id_is_never_sent(name: str) -> None:
     assert fake.asked == []
 
 
+def test_where_no_text_is_an_id_nothing_at_all_is_sent() -> None:
+    fake = Fake(CHART)
+    with network(fake):
+        charts = list(source().patients(["../etc", "x" * 65, "p 1"]))
+    assert [(chart.failure or ("",))[0] for chart in charts] == ["FE0404"] * 3
+    assert fake.asked == []
+
+
 def test_another_patient_in_place_of_the_asked_one_is_an_alarm() -> None:
     fake = Fake(CHART)
     fake.override = lambda method, path, body: ok({"resourceType": "Patient", "id": "p2"}) if path == "/Patient/p1" else None

@@ -153,6 +153,7 @@ class Loopback:
         self.answer: Callable[[str, str, str], Answer | Sequence[bytes]] = lambda method, path, body: (404, {}, "")
         self.pause = 0.0  # seconds between two pieces of raw bytes
         self.requests: list[tuple[str, str, dict[str, str]]] = []
+        self.now = threading.local()  # `headers` of the request that is being answered
         self.base = ""
         self.over = threading.Event()
 
@@ -169,7 +170,8 @@ def serving() -> Iterator[Loopback]:
         def do_GET(self) -> None:
             size = int(self.headers.get("Content-Length", "0"))
             body = self.rfile.read(size).decode()
-            server.requests.append((self.command, self.path, {name.lower(): value for name, value in self.headers.items()}))
+            server.now.headers = {name.lower(): value for name, value in self.headers.items()}
+            server.requests.append((self.command, self.path, server.now.headers))
             answer = server.answer(self.command, self.path, body)
             if isinstance(answer, tuple):
                 status, headers, content = answer

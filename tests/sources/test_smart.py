@@ -6,6 +6,7 @@ import json
 import logging
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
@@ -21,6 +22,7 @@ from fhir_elig.record import Need
 from fhir_elig.site import Server
 from fhir_elig.sources.access import access
 from fhir_elig.sources.credentials import Renewing
+from fhir_elig.sources.replies import Limits
 from fhir_elig.sources.rest import RestSource
 from fhir_elig.sources.smart import Client, Clocks, backend_services
 from fhir_elig.sources.smart_keys import parse_key
@@ -54,12 +56,12 @@ class Endpoint:
         if path.endswith("/token"):
             self.forms.append({name: values[0] for name, values in parse_qs(body).items()})
             return self.before.pop(0) if self.before else self.token(self.forms[-1]["scope"])
-        sent = self.server.requests[-1][2].get("authorization", "")
+        sent = self.server.now.headers.get("authorization", "")
         if not self.good(sent.removeprefix("Bearer ")):
             return 401, {}, ""
         if path.endswith("/metadata"):
             return ok(capability(Observation=["patient"], Condition=["patient"]))
-        return ok({"resourceType": "Patient", "id": "p1"}) if "/Patient/" in path else ok(searchset([]))
+        return ok({"resourceType": "Patient", "id": path.rpartition("/")[2]}) if "/Patient/" in path else ok(searchset([]))
 
     def token(self, scope: str) -> Answer:
         if any(f"system/{kind}." in scope for kind in self.unknown):
@@ -111,6 +113,29 @@ def test_sixteen_workers_ask_once_for_each_life_of_a_token(endpoint: Endpoint) -
             thread.join()
         assert len(endpoint.issued) == expected
         clock.now += 130  # 80 % of 300 s are over after the second time
+
+
+def test_tokens_that_die_in_mid_run_cost_sixteen_workers_one_call_each_and_no_patient(endpoint: Endpoint) -> None:
+    clock, lock, uses = Clock(), threading.Lock(), Counter[str]()
+
+    def good(token: str) -> bool:
+        with lock:
+            uses[token] += 1
+            return token == endpoint.issued[-1] and uses[token] <= 40
+
+    endpoint.good = good
+    way = Transport(
+        endpoint.server.base,
+        clock=clock,
+        sleep=clock.sleep,
+        limits=Limits(connections=16),
+        credentials=credentials(endpoint, clock),
+    )
+    names = [f"p{number}" for number in range(60)]
+    charts = list(RestSource(endpoint.server.base, needs=[Need("Observation"), Need("Condition")], transport=way).patients(names))
+    assert [chart.patient for chart in charts] == names
+    assert not any(chart.failure or chart.broken for chart in charts)
+    assert len(endpoint.issued) > 3 and all(uses[token] > 40 for token in endpoint.issued[:-1])
 
 
 def test_a_token_that_is_refused_is_renewed_once_and_the_read_goes_on(endpoint: Endpoint) -> None:

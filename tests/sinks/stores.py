@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -37,7 +37,8 @@ def statement(**flags: bool) -> dict[str, Any]:
 
 class Memory:
     """Resources by type and id, each with a version that counts up. `before` sees each write and may answer in its place;
-    `lose` drops the answer of a write that was done; while `unreadable` holds no look is answered; `asked` lists what came."""
+    `lose` drops the answer of a write that was done; while `unreadable` holds no look is answered; `asked` lists what came.
+    `history` holds each version that was ever written, with its author."""
 
     def __init__(self) -> None:
         self.held: dict[str, dict[str, Any]] = {}
@@ -46,6 +47,9 @@ class Memory:
         self.lose: Callable[[str, str], bool] = lambda method, path: False
         self.unreadable: Callable[[], bool] = lambda: False
         self.filters = True
+        self.author = "somebody"
+        self.persons: tuple[str, dict[str, Any]] | None = None
+        self.history: dict[str, tuple[str, dict[str, Any]]] = {}
         self.declared = statement(updateCreate=True)
 
     def writes(self) -> list[tuple[str, str, str]]:
@@ -58,12 +62,19 @@ class Memory:
         """What a person does to a resource."""
         old = self.held[name]
         version = str(int(old["meta"]["versionId"]) + 1)
-        self.held[name] = {**old, **changes, "meta": {**old["meta"], "versionId": version}}
+        self._keep(name, {**old, **changes, "meta": {**old["meta"], "versionId": version}}, "person")
+
+    def _keep(self, name: str, resource: dict[str, Any], author: str) -> None:
+        self.held[name] = resource
+        self.history[f"{name}/_history/{resource['meta']['versionId']}"] = (author, resource)
 
     def __call__(self, request: PreparedRequest) -> Answer:
         method, path = str(request.method), str(request.url).removeprefix(f"{BASE}/")
         body = request.body.decode() if isinstance(request.body, bytes) else request.body or ""
-        condition = {name.lower(): value for name, value in request.headers.items()}
+        return self.answer(method, path, body, {name.lower(): value for name, value in request.headers.items()})
+
+    def answer(self, method: str, path: str, body: str, condition: Mapping[str, str]) -> Answer:
+        """To a request below the base; `condition` are its headers, names in lower case."""
         self.asked.append((method, path, condition.get("if-match", condition.get("if-none-match", ""))))
         if method == "GET" or path.endswith("_search"):
             if self.unreadable():
@@ -87,7 +98,7 @@ class Memory:
         kind, wanted = parts.path.split("/")[0], dict(parse_qsl(body or parts.query))
         return ok(searchset([one for one in self.of(kind) if not self.filters or _fits(one, wanted)]))
 
-    def _write(self, method: str, path: str, resource: dict[str, Any], condition: dict[str, str]) -> Answer:
+    def _write(self, method: str, path: str, resource: dict[str, Any], condition: Mapping[str, str]) -> Answer:
         if method == "POST":
             wanted = dict(parse_qsl(condition.get("if-none-exist", "")))
             hits = [one for one in self.of(path) if wanted and _fits(one, wanted)]
@@ -101,7 +112,7 @@ class Memory:
             return 412, FHIR, json.dumps(outcome())
         version = str(int(old["meta"]["versionId"]) + 1) if old else "1"
         made = {**resource, "id": path.split("/")[1], "meta": {**resource.get("meta", {}), "versionId": version}}
-        self.held[path] = made
+        self._keep(path, made, self.author)
         place = {"ETag": f'W/"{version}"', "Location": f"{BASE}/{path}/_history/{version}"}
         return (200 if old else 201), {**FHIR, **place}, json.dumps(made)
 

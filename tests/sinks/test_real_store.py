@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +24,16 @@ from fhir_elig.sinks.declared import read_declared
 from fhir_elig.sinks.delivery import delivery
 from fhir_elig.sinks.fhir_store import Store
 from fhir_elig.sinks.outbox import Outbox
-from fhir_elig.sinks.plan import Rules, make_plan
+from fhir_elig.sinks.plan import Plan, Rules, make_plan
 from fhir_elig.sinks.wire import Wire
 from fhir_elig.sources.transport import Transport
+from fhir_elig.verdict import Assessment, Status
 from tests.sinks.test_fhir_store import ASSESSMENT, RECORDED
+from tests.sinks.turns import Step, Turns, in_turn
 from tests.sources import sekmet
 
 WRITERS = 16
+STUDY = "ResearchStudy/77"
 SITE = """\
 study: {{relma-cel-ssc: ResearchStudy/77}}
 write: {{outbox: outbox.sqlite, store: "{base}", also: [List], allow: [candidate, potential-candidate, ineligible]}}
@@ -129,3 +133,31 @@ def test_sixteen_writers_at_once_leave_one_subject(base: str, patient: str) -> N
     assert outcomes.count(Outcome.CREATED) <= 1
     assert set(outcomes) <= {Outcome.CREATED, Outcome.UNCHANGED, Outcome.LEFT, Outcome.CONFLICT}
     assert subjects(base, patient)[0]["status"] == "candidate"
+
+
+def test_wherever_a_person_comes_in_between_their_state_stays(base: str) -> None:
+    """A second run is stopped before each of its requests in turn; then a person takes the patient on, and the run goes on."""
+    plan = make_plan(base, read_declared(requests.get(f"{base}/metadata", timeout=30).json()), Rules(study=STUDY, store=True))
+    for before in range(1, 7):
+        patient = f"between-{before}"
+        sekmet.load(base, [{"resourceType": "Patient", "id": patient, "birthDate": "1980-01-02"}])
+        first = msgspec.structs.replace(ASSESSMENT, base=base, patient=f"Patient/{patient}")
+        second = msgspec.structs.replace(first, as_of="2025-06-09", status=Status.INELIGIBLE)
+        assert (
+            Store(Wire(Transport(base)), plan, Outbox(None)).deliver(delivery(first, plan, RECORDED)).outcome is Outcome.CREATED
+        )
+        results = Turns([0] * before + [1]).run([partial(_written, plan, second), partial(_taken_on, base, patient)])
+        assert results[0].outcome in {Outcome.LEFT, Outcome.UPDATED, Outcome.CONFLICT}
+        assert [found["status"] for found in subjects(base, patient)] == ["on-study"]
+
+
+def _written(plan: Plan, one: Assessment, step: Step) -> Result:
+    return Store(Wire(in_turn(Transport(plan.base), step)), plan, Outbox(None)).deliver(
+        delivery(one, plan, "2025-09-16T06:00:00Z")
+    )
+
+
+def _taken_on(base: str, patient: str, step: Step) -> None:
+    step()
+    (there,) = subjects(base, patient)
+    assert requests.put(f"{base}/ResearchSubject/{there['id']}", json={**there, "status": "on-study"}, timeout=30).ok

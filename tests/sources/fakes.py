@@ -192,7 +192,7 @@ def serving() -> Iterator[Loopback]:
             except OSError:
                 pass
 
-        do_POST = do_DELETE = do_GET
+        do_POST = do_PUT = do_DELETE = do_GET
 
         def log_message(self, *_: Any) -> None:
             pass

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import msgspec
 
 from fhir_elig import times
@@ -11,7 +9,6 @@ from fhir_elig.concepts import SYSTEMIC_ROUTES, folded
 from fhir_elig.criteria.agents import Agent
 from fhir_elig.criteria.context import Context
 from fhir_elig.criteria.days import Days, clip, union
-from fhir_elig.criteria.outcome import flaw_reason
 from fhir_elig.criteria.reach import Reach
 from fhir_elig.quantity import Interval
 from fhir_elig.record import Counts, Medication, Strength
@@ -19,7 +16,7 @@ from fhir_elig.times import FIRST_DAY, When
 from fhir_elig.verdict import Evidence
 
 _ATC = "http://www.whocc.no/atc|"
-_STRENGTHS = tuple(Strength)
+_RANKS = {strength: rank for rank, strength in enumerate(Strength)}
 
 
 class Course(msgspec.Struct, kw_only=True):
@@ -58,18 +55,20 @@ def course_of(medication: Medication, agent: Agent, weakest: Strength, reach: Re
         course.denied = denied_days(medication, reach, context)
         course.why = f"status {medication.status}"
         return course
-    course.why = _useless(medication, agent, context)
+    classes = route_classes(medication, context) if agent.wanted or medication.single else set()
+    counted = _by_route(medication, agent, classes) if agent.wanted else True
+    course.why = _useless(medication, agent, counted)
     if course.why:
         return course
     today = context.as_of.last
-    certain, possible = _covered(medication, agent, today, context)
+    certain, possible = _covered(medication, agent, classes, today)
     whole = union((*certain, *possible))
-    doubts = list(_doubts(medication, agent, context))
-    course.notes = tuple(doubt for doubt in doubts if doubt)
+    doubts = _doubts(medication, counted)
+    course.notes = tuple([doubt for doubt in doubts if doubt])
     course.wide = clip(whole, FIRST_DAY, _last_told(medication, today))
     if medication.counts is Counts.SHOWN:
         course.why = f"status {medication.status or medication.counts.value}"
-    elif _STRENGTHS.index(medication.strength) < _STRENGTHS.index(weakest):
+    elif _RANKS[medication.strength] < _RANKS[weakest]:
         course.why = f"only {medication.strength.value}"
     course.weak = bool(course.why)
     _into_window(course, [] if course.weak or doubts else certain, course.wide if course.weak else whole, reach, context)
@@ -96,14 +95,14 @@ def denied_days(medication: Medication, reach: Reach, context: Context) -> Days:
     return clip([(first, last)], low, high) if last >= first else []
 
 
-def _doubts(medication: Medication, agent: Agent, context: Context) -> Iterator[str]:
+def _doubts(medication: Medication, counted: bool | None) -> list[str]:
     """Why the days of a record are not certain; empty for what is said elsewhere."""
-    if agent.wanted and _by_route(medication, agent, context) is None:
-        yield "route not recorded"
+    doubts = ["route not recorded"] if counted is None else []
     if _vague(medication):
-        yield "the dose is as needed, or in words only"
-    if flaw_reason(medication) is not None:
-        yield ""
+        doubts.append("the dose is as needed, or in words only")
+    if medication.flaws:
+        doubts.append("")
+    return doubts
 
 
 def _last_told(medication: Medication, today: int) -> int:
@@ -112,17 +111,16 @@ def _last_told(medication: Medication, today: int) -> int:
     return medication.start.last if over and medication.end is None and medication.start is not None else today
 
 
-def _useless(medication: Medication, agent: Agent, context: Context) -> str:
-    if medication.counts not in (Counts.YES, Counts.SHOWN):
+def _useless(medication: Medication, agent: Agent, counted: bool | None) -> str:
+    if medication.counts is not Counts.YES and medication.counts is not Counts.SHOWN:
         return f"status {medication.status or medication.counts.value}"
-    if agent.wanted and _by_route(medication, agent, context) is False:
+    if counted is False:
         return "not by a route that counts" if agent.routes else "not systemic use"
     return ""
 
 
-def _by_route(medication: Medication, agent: Agent, context: Context) -> bool | None:
+def _by_route(medication: Medication, agent: Agent, classes: set[str]) -> bool | None:
     """Whether it was given by a route that counts; without a route an ATC code (a class of systemic products) may tell it."""
-    classes = route_classes(medication, context)
     if classes:
         vague = "systemic" in classes and bool(agent.wanted & SYSTEMIC_ROUTES)
         return True if classes <= agent.wanted else False if not classes & agent.wanted and not vague else None
@@ -137,12 +135,12 @@ def route_classes(medication: Medication, context: Context) -> set[str]:
     return {context.concepts.routes[key] for key in stated or medication.codes if key in context.concepts.routes}
 
 
-def _covered(medication: Medication, agent: Agent, high: int, context: Context) -> tuple[Days, Days]:
+def _covered(medication: Medication, agent: Agent, classes: set[str], high: int) -> tuple[Days, Days]:
     start, end = medication.start, medication.end
     if start is None:
         return [], [(FIRST_DAY, high)]
     if medication.single:
-        return _intake(medication, start, agent, high, context)
+        return _intake(medication, start, _persistence(agent, classes), high)
     vouched = medication.certain_until
     if end is None:
         sure = [(start.last, vouched.first)] if vouched is not None and vouched.first >= start.last else []
@@ -151,9 +149,9 @@ def _covered(medication: Medication, agent: Agent, high: int, context: Context) 
     return [(start.last, last)] if last >= start.last else [], [(start.first, end.last)]
 
 
-def _intake(medication: Medication, start: When, agent: Agent, high: int, context: Context) -> tuple[Days, Days]:
+def _intake(medication: Medication, start: When, persists: tuple[int, int], high: int) -> tuple[Days, Days]:
     """One intake lasts as the protocol says; a period of administration counts as it is written too."""
-    least, most = _persistence(medication, agent, context)
+    least, most = persists
     end = medication.end
     given = medication.strength is Strength.ADMINISTERED
     last = high if end is None and given else start.last if end is None else max(start.last, end.last)
@@ -163,9 +161,8 @@ def _intake(medication: Medication, start: When, agent: Agent, high: int, contex
     return union(stretch for stretch in sure if stretch[0] <= stretch[1]), [(start.first, last + most - 1)]
 
 
-def _persistence(medication: Medication, agent: Agent, context: Context) -> tuple[int, int]:
+def _persistence(agent: Agent, classes: set[str]) -> tuple[int, int]:
     """How many days one intake covers, at least and at most: by its route, or by every route that it may have had."""
-    classes = route_classes(medication, context)
     general = [p.days for p in agent.persists if p.route is None] or [1]
     by_route = [p.days for p in agent.persists if p.route in classes]
     every = [*general, *(p.days for p in agent.persists if p.route is not None)]
@@ -175,12 +172,12 @@ def _persistence(medication: Medication, agent: Agent, context: Context) -> tupl
 
 def _vague(medication: Medication) -> bool:
     """Whether the dose does not say that it was taken daily: as needed, or in words only where no supply tells the days."""
-    told_by_dose = medication.strength in (Strength.ORDERED, Strength.STATED)
-    return any(dose.as_needed for dose in medication.doses) or (
-        told_by_dose
-        and bool(medication.doses)
-        and all(dose.per_day is None and dose.numerator is None and bool(dose.text) for dose in medication.doses)
-    )
+    in_words = medication.strength is Strength.ORDERED or medication.strength is Strength.STATED
+    for dose in medication.doses:
+        if dose.as_needed:
+            return True
+        in_words = in_words and dose.per_day is None and dose.numerator is None and bool(dose.text)
+    return in_words and bool(medication.doses)
 
 
 def same_drug(one: Medication, two: Medication, agent: Agent, context: Context) -> bool:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable
 from enum import IntEnum
+from operator import itemgetter
 
 from fhir_elig.times import Span, Unit, parse_span
 
@@ -25,22 +27,31 @@ def union(spans: Iterable[Stretch]) -> Days:
     return joined
 
 
+def touching(days: Days, first: int, last: int) -> Days:
+    """The stretches that hold a day from `first` to `last`; found without a look at all of them."""
+    start = bisect_left(days, first, key=itemgetter(1))
+    end = start
+    while end < len(days) and days[end][0] <= last:
+        end += 1
+    return days[start:end]
+
+
 def subtract(days: Days, other: Days) -> Days:
     """The days of the first that are not in the second."""
-    left = days
-    for first, last in other:
-        left = [
-            piece
-            for a, b in left
-            for piece in (((a, min(b, first - 1)), (max(a, last + 1), b)) if a <= last and b >= first else ((a, b),))
-            if piece[0] <= piece[1]
-        ]
+    left: Days = []
+    for first, last in days:
+        for begin, end in touching(other, first, last):
+            if begin > first:
+                left.append((first, begin - 1))
+            first = end + 1
+        if first <= last:
+            left.append((first, last))
     return left
 
 
 def common(days: Days, other: Days) -> Days:
     """The days that are in both."""
-    return union((max(a, c), min(b, d)) for a, b in days for c, d in other if max(a, c) <= min(b, d))
+    return [(max(a, c), min(b, d)) for a, b in days for c, d in touching(other, a, b)]
 
 
 def bridge(days: Days, gap: Span | None) -> list[Days]:
@@ -89,8 +100,11 @@ def span_days(span: Span) -> tuple[int, int]:
 
 def clip(days: Days, low: int, high: int) -> Days:
     """The days from `low` to `high`."""
-    kept = ((first if first > low else low, last if last < high else high) for first, last in days)
-    return [stretch for stretch in kept if stretch[0] <= stretch[1]]
+    if low > high:
+        return []
+    return [
+        (first if first > low else low, last if last < high else high) for first, last in days if low <= last >= first <= high
+    ]
 
 
 class Enough(IntEnum):
@@ -106,11 +120,12 @@ def long_enough(days: Days, more_than: str | None, at_least: str | None) -> Enou
     span = parse_span(more_than or at_least or "")
     if span is None or not days:
         return Enough.NO
-    total = sum(last - first + 1 for first, last in days)
-    short = 0 if more_than is not None else 1
-    if any(last >= span.shift(first, 1) - short for first, last in days):
-        return Enough.YES
     shortest, longest = span_days(span)
+    total, short = 0, 0 if more_than is not None else 1
+    for first, last in days:
+        total += last - first + 1
+        if last - first >= shortest - short and last >= span.shift(first, 1) - short:
+            return Enough.YES
     if total > longest or (at_least is not None and total >= longest):
         return Enough.YES
     return Enough.BORDER if total > shortest and len(days) > 1 else Enough.NO

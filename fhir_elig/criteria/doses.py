@@ -9,16 +9,22 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from fractions import Fraction
-from functools import lru_cache, reduce
+from functools import lru_cache
+from itertools import pairwise
+from math import lcm
+from operator import itemgetter
+from typing import NamedTuple
+
+import msgspec
 
 from fhir_elig import derive
 from fhir_elig.criteria.agents import DayDose
 from fhir_elig.criteria.context import Context, Frame
 from fhir_elig.criteria.courses import Course
-from fhir_elig.criteria.days import Days, common, subtract, union
+from fhir_elig.criteria.days import Days, common, subtract, touching, union
 from fhir_elig.criteria.select import hull, interpret
 from fhir_elig.quantity import Interval, compare, fraction, parse_number, point
-from fhir_elig.record import Counts, Dose, Medication
+from fhir_elig.record import Counts, Dose, Medication, Strength
 from fhir_elig.verdict import MET, NOT_MET
 
 _ZERO = Fraction(0)
@@ -47,12 +53,10 @@ def within_dose(courses: list[Course], limit: DayDose, frame: Frame, context: Co
         course.dose = daily_dose(course.medication, limit.as_prednisone, context)
         if course.dose is None:
             course.notes = (*course.notes, "daily dose not recorded")
-    drugs = [(_drug(course.medication, context), course) for course in adding]
     weight = _weight(frame, context) if limit.per_kg else None
     sure: Days = []
     perhaps: Days = []
-    for first, last in _stretches(adding):
-        dose = _dose_of_a_day([pair for pair in drugs if _covers(pair[1].wide, first)], first)
+    for first, last, dose in _doses(adding, context):
         verdict = compare(_each_kilogram(dose, weight) if limit.per_kg else dose, limit.interval)
         if verdict is not NOT_MET:
             perhaps.append((first, last))
@@ -63,7 +67,7 @@ def within_dose(courses: list[Course], limit: DayDose, frame: Frame, context: Co
         if course.possible:
             lost = subtract(course.certain, sure)
             course.certain, course.possible = common(course.certain, sure), common(course.possible, perhaps)
-            if common(lost, course.possible):
+            if lost and common(lost, course.possible):
                 course.notes = (*course.notes, "the dose of the day may lie on either side of the limit")
             if not course.possible and not course.weak:
                 course.why = f"daily dose {'above' if limit.interval.low is None else 'below'} the limit"
@@ -89,37 +93,91 @@ def _weight(frame: Frame, context: Context) -> Interval | None:
     return hull(known) if known and len(known) == len(read) else None
 
 
-def _stretches(courses: list[Course]) -> Iterator[tuple[int, int]]:
-    """The days on which a course may count, cut wherever one of them begins or ends."""
-    edges = sorted({edge for c in courses for first, last in (*c.wide, *c.certain) for edge in (first, last + 1)})
+class _Kind(msgspec.Struct):
+    """The records of one strength that hold on a day: how many, of how many no dose is told, the doses of the others added up."""
+
+    records: int = 0
+    untold: int = 0
+    least: int = 0
+    most: int = 0
+
+
+class _Today(msgspec.Struct):
+    """What the records of one drug that hold on a day let its dose be; `sure` counts those that surely hold."""
+
+    kinds: dict[Strength, _Kind] = {}
+    sure: int = 0
+    least: int = 0
+    most: int | None = 0  # None: nobody can tell
+
+    def change(self, change: _Change) -> None:
+        self.sure += change.sure
+        if change.records:
+            kind = self.kinds.setdefault(change.strength, _Kind())
+            kind.records += change.records
+            if change.dose is None:
+                kind.untold += change.records
+            else:
+                kind.least += change.records * change.dose[0]
+                kind.most += change.records * change.dose[1]
+        self._add_up()
+
+    def _add_up(self) -> None:
+        """Over its kinds of record, which tell of the same tablets: what one of them cannot tell another may."""
+        held = [kind for kind in self.kinds.values() if kind.records]
+        told = [kind for kind in held if not kind.untold]
+        self.least = min([kind.least for kind in told], default=0)
+        self.most = max([kind.most for kind in told]) if told else None if held else 0
+        if told and not self.sure:  # none of it may be taken
+            self.least, self.most = min(self.least, 0), max(self.most or 0, 0)
+
+
+class _Change(NamedTuple):
+    """A record begins (1) or ends (-1) to hold on a day, or to hold surely; its dose in parts of a milligram, if it is told."""
+
+    day: int
+    drug: Drug
+    strength: Strength
+    dose: tuple[int, int] | None
+    records: int
+    sure: int
+
+
+def _doses(courses: list[Course], context: Context) -> Iterator[tuple[int, int, Interval]]:
+    """Stretches of days on which a course may count, each with the least and the most that a day's dose may be.
+
+    The records are gone through once, by the days on which each begins and ends, and added up in whole parts of a milligram:
+    the effort grows with their number only.
+    """
     asked = union(stretch for course in courses for stretch in course.possible)
-    for first, after in zip(edges, edges[1:], strict=False):
-        if any(a < after and first <= b for a, b in asked):
-            yield first, after - 1
+    ends = [end for course in courses if course.dose is not None for end in (course.dose.low, course.dose.high)]
+    parts = lcm(*(end.denominator for end in ends if end is not None))
+    changes = sorted((change for course in courses for change in _changes(course, parts, context)), key=itemgetter(0))
+    drugs: dict[Drug, _Today] = {}
+    least, most, untold = 0, 0, 0
+    for change, after in pairwise(changes):
+        today = drugs.setdefault(change.drug, _Today())
+        was_least, was_most = today.least, today.most
+        today.change(change)
+        least += today.least - was_least
+        most += (today.most or 0) - (was_most or 0)
+        untold += (today.most is None) - (was_most is None)
+        if change.day < after.day and touching(asked, change.day, after.day - 1):
+            yield change.day, after.day - 1, Interval(Fraction(least, parts), None if untold else Fraction(most, parts))
 
 
-def _covers(days: Days, day: int) -> bool:
-    return any(first <= day <= last for first, last in days)
-
-
-def _dose_of_a_day(active: list[tuple[Drug, Course]], day: int) -> Interval:
-    """The least and the most that these records, each with its drug, let a day's dose be."""
-    drugs: dict[Drug, dict[str, list[Course]]] = {}
-    for drug, course in active:
-        drugs.setdefault(drug, {}).setdefault(course.medication.strength.value, []).append(course)
-    totals = [_dose_of_a_drug(list(kinds.values()), day) for kinds in drugs.values()]
-    return totals[0] if len(totals) == 1 else reduce(derive.add, totals, point(0))
-
-
-def _dose_of_a_drug(kinds: list[list[Course]], day: int) -> Interval:
-    """Over its kinds of record, which tell of the same tablets: what one of them cannot tell another may."""
-    known = [kind for kind in kinds if all(course.dose is not None for course in kind)]
-    if not known:
-        return Interval(_ZERO)
-    sums = [reduce(derive.add, [course.dose for course in kind if course.dose is not None]) for kind in known]
-    if not any(_covers(course.certain, day) for kind in kinds for course in kind):
-        sums.append(point(0))
-    return Interval(min([total.low or _ZERO for total in sums]), max([total.high or _ZERO for total in sums]))
+def _changes(course: Course, parts: int, context: Context) -> Iterator[_Change]:
+    drug, strength = _drug(course.medication, context), course.medication.strength
+    ends = None if course.dose is None else (course.dose.low or _ZERO, course.dose.high or _ZERO)
+    dose = None if ends is None else (int(ends[0] * parts), int(ends[1] * parts))
+    for days, records, sure in (
+        (course.wide, 1, 0),
+        (common(course.wide, course.certain), 0, 1),
+        (subtract(course.certain, course.wide), 0, 0),  # what lasts on adds nothing to the dose of a day
+    ):
+        for first, last in days:
+            yield _Change(first, drug, strength, dose, records, sure)
+            yield _Change(last + 1, drug, strength, dose, -records, -sure)
 
 
 def _drug(medication: Medication, context: Context) -> Drug:

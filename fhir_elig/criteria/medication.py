@@ -117,12 +117,16 @@ class Exposure(Kind):
         found = context.facts.matched.get(id(self))
         if found is None:
             names = self._names
-            sent = [(m, context.concepts.held_by(m.codes)) for m in context.record.medications]
+            sent = context.record.medications
+            by_concept: dict[str, list[Medication]] = {}
+            for medication in sent:
+                for name in names & context.concepts.held_by(medication.codes):
+                    by_concept.setdefault(name, []).append(medication)
             used = (Counts.YES, Counts.SHOWN) if self.absence is Absence.CLOSED else ()
             found = context.facts.matched[id(self)] = _Matched(
-                [(agent, [m for m, held in sent if agent.concept in held]) for agent in self.agents],
-                [m for m, _ in sent if m.counts is Counts.NEGATIVE and _could_be(m, names, context)],
-                [m for m, _ in sent if m.counts in used and _could_be(m, names, context)],
+                [(agent, by_concept[agent.concept]) for agent in self.agents if agent.concept in by_concept],
+                [m for m in sent if m.counts is Counts.NEGATIVE and _could_be(m, names, context)],
+                [m for m in sent if m.counts in used and _could_be(m, names, context)] if used else [],
             )
         return cast("_Matched", found)
 
@@ -243,7 +247,10 @@ class Exposure(Kind):
     def _groups(self, method: Method, courses: list[Course]) -> list[list[Course]]:
         if method is not Method.PER_DRUG:
             return [courses] if courses else []
-        return [[c for c in courses if c.agent is agent] for agent in self.agents if any(c.agent is agent for c in courses)]
+        groups: dict[int, list[Course]] = {}
+        for course in courses:  # they come agent by agent
+            groups.setdefault(id(course.agent), []).append(course)
+        return list(groups.values())
 
     def _certain(self, courses: Iterable[Course], not_taken: list[Course], context: Context) -> Days:
         """Days surely covered; a record that a drug was not taken removes the days of that drug."""

@@ -40,9 +40,10 @@ class Heard(NamedTuple):
     match: Match
     perhaps: bool
     unlike: bool
+    telling: bool  # whether it says more than that it cannot be told
 
 
-_NOTHING = Heard(Match.NO, False, False)
+_NOTHING = Heard(Match.NO, False, False, False)
 
 
 class Condition(Kind):
@@ -155,7 +156,10 @@ class Condition(Kind):
                 (one, known.get(one.codes) or remember(known, one.codes, self._hear(one.codes, context.concepts)))
                 for one in context.record.problems
             ]
-            found = context.facts.matched[id(self)] = [pair for pair in every if pair[1] is not _NOTHING]
+            every = [pair for pair in every if pair[1] is not _NOTHING]
+            if self.absence is Absence.OPEN:  # what cannot be told bears on a claim of absence; else on what is still to come
+                every = [(one, heard) for one, heard in every if heard.telling or _to_come(one, context.run.as_of)]
+            found = context.facts.matched[id(self)] = every
         return cast("list[tuple[Problem, Heard]]", found)
 
     def _hear(self, codes: tuple[str, ...], concepts: Concepts) -> Heard:
@@ -165,11 +169,12 @@ class Condition(Kind):
             wider = concepts.match(codes, self._wider)
             perhaps, match = wider is Match.YES, match if wider is Match.YES else wider
         sure = perhaps or match is Match.YES
-        heard = Heard(match, perhaps, not sure and not self._unlike.isdisjoint(concepts.held_by(codes)))
+        unlike = not sure and not self._unlike.isdisjoint(concepts.held_by(codes))
+        heard = Heard(match, perhaps, unlike, sure or unlike)
         return _NOTHING if heard == _NOTHING else heard
 
     def _sort(self, problem: Problem, heard: Heard, frame: Frame | None, context: Context, seen: Seen) -> None:
-        match, perhaps, unlike = heard
+        match, perhaps, unlike, _ = heard
         if problem.counts in (Counts.NO, Counts.NEGATIVE):
             if match is Match.YES or perhaps:
                 seen.aside.append(SetAside(problem.reference, f"verificationStatus {problem.verification or problem.status}"))
@@ -183,7 +188,7 @@ class Condition(Kind):
             return
         if match is not Match.YES and not perhaps and (match is Match.NO or self.absence is Absence.OPEN):
             return  # what cannot be told bears on a claim of absence only
-        overlap = Overlap.SURE if frame is None else overlap_of(problem, frame, self._stale(), context)
+        overlap = Overlap.SURE if frame is None else overlap_of(problem, frame, times.parse_span(self.stale or ""), context)
         if overlap is Overlap.NONE:
             if match is Match.YES or perhaps:
                 seen.aside.append(SetAside(problem.reference, f"not within {frame.text if frame else 'the window'}"))
@@ -205,9 +210,6 @@ class Condition(Kind):
             seen.doubt.append((Reason.NEEDS_PERSON, problem))
         else:
             seen.doubt.append((Reason.UNMAPPED, problem))
-
-    def _stale(self) -> times.Span | None:
-        return None if self.stale is None else times.parse_span(self.stale)
 
     def _absent(self, seen: Seen, frame: Frame | None, context: Context) -> Outcome:
         entry = context.record.retrieval("Condition")
@@ -232,16 +234,9 @@ class Seen(msgspec.Struct):
 
 # Which doubt is named where there are several: what a repeat of the record would settle first.
 _ORDER = (
-    Reason.CONFLICTING,
-    Reason.MODIFIER,
-    Reason.RESTRICTED,
-    Reason.INCOMPLETE,
-    Reason.IDENTITY,
-    Reason.IMPRECISE_DATE,
-    Reason.UNCONFIRMED,
-    Reason.NEEDS_PERSON,
-    Reason.UNMAPPED,
-)
+    Reason.CONFLICTING, Reason.MODIFIER, Reason.RESTRICTED, Reason.INCOMPLETE, Reason.IDENTITY, Reason.IMPRECISE_DATE,
+    Reason.UNCONFIRMED, Reason.NEEDS_PERSON, Reason.UNMAPPED,
+)  # fmt: skip
 
 
 def in_future(problem: Problem, context: Context) -> bool:
@@ -252,6 +247,12 @@ def in_future(problem: Problem, context: Context) -> bool:
             context.mark_around(when)
             future = future or when.start >= now
     return future
+
+
+def _to_come(problem: Problem, now: When) -> bool:
+    """Whether a time of it may lie after now."""
+    onset, recorded = problem.onset, problem.recorded
+    return (onset is not None and onset.end > now.end) or (recorded is not None and recorded.end > now.end)
 
 
 def when_of(problem: Problem) -> When | None:

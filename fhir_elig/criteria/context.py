@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import copy
-from bisect import bisect_left
-from collections.abc import Iterable, Mapping, Sequence
-from functools import cached_property
-from typing import TYPE_CHECKING, TypeVar, cast
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from fhir_elig import times
 from fhir_elig.concepts import Concepts, Match
+from fhir_elig.criteria.facts import Facts
 from fhir_elig.criteria.outcome import Outcome, unknown
-from fhir_elig.quantity import Interval, Reading
-from fhir_elig.record import NO_SUBJECT, Answer, Contact, Counts, Event, Fact, Medication, Problem, Record, Result
+from fhir_elig.quantity import Interval
+from fhir_elig.record import NO_SUBJECT, Answer, Fact, Record
 from fhir_elig.times import LAST_DAY, Span, When
 from fhir_elig.verdict import Reason, SetAside
 from fhir_elig.windows import AFTER, BEFORE, INSIDE, PARTLY, Bounds, Place
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
 
 
 NEVER = LAST_DAY + 1
-Matched = TypeVar("Matched", Event, Medication, Problem)
 
 
 class Milestone(msgspec.Struct, frozen=True, gc=False):
@@ -88,10 +86,11 @@ class Context:
         self.concepts = concepts
         self.nodes = nodes
         self.stand_ins = stand_ins
-        self.facts = Facts(record, run, concepts)
+        self.facts = Facts(record, run.answers.get(record.patient, ()), concepts)
         self.as_of = run.as_of
         self.quiet = False  # only the verdicts matter: nothing is written out for people
         self.frames: dict[tuple[str, str, str], Frame | None] = {}
+        self.seen: tuple[tuple[When, Fact] | None, When | None] | None = None  # the latest contact, and the next one to come
         self.memo: dict[int, Outcome] = {}
         self.dues: dict[int, tuple[int, Node]] = {}
         # A part of a day, or several days, look different from the day after as a whole.
@@ -103,7 +102,7 @@ class Context:
         later = copy.copy(self)
         later.as_of = times.days(day, day, self.run.time_zone)
         later.quiet = True
-        later.frames = {}
+        later.frames, later.seen = {}, None
         later.latest_due = later.due = NEVER
         return later
 
@@ -168,16 +167,22 @@ class Context:
 
     def contact(self, frame: Frame) -> tuple[When, Fact] | None:
         """The latest dated record inside the window: proof that the chart was kept then."""
-        contacts = self.facts.contacts
-        count = bisect_left(contacts, (self.as_of.end,))
-        if count < len(contacts):
-            self.mark_around(contacts[count][-2])  # the next one to come
-        for *_, when, fact in reversed(contacts[:count]):
-            place = self.place(when, frame)
+        newest, coming = self.seen = self.seen or self.facts.contacts_around(self.as_of.end)
+        if coming is not None:
+            self.mark_around(coming)
+        if newest is None:
+            return None
+        place = self.place(newest[0], frame)
+        if place is INSIDE:
+            return newest
+        if place is BEFORE and newest[0].one_day:
+            return None  # no earlier one can lie inside
+        for when, fact in self.facts.newest_first:
+            place = AFTER if when.start >= self.as_of.end else self.place(when, frame)
             if place is INSIDE:
                 return when, fact
             if place is BEFORE and when.one_day:
-                return None  # sorted by their beginning: no earlier one can lie inside
+                return None
         return None
 
     def incomplete(self, types: Iterable[str], names: frozenset[str], absence: bool = False) -> Outcome | None:
@@ -208,68 +213,3 @@ class Context:
 def _is_one_day(when: When, time_zone: str) -> bool:
     day = times.days(when.first, when.first, time_zone)
     return (when.start, when.end) == (day.start, day.end)
-
-
-class Facts:
-    """A record's facts, arranged once for all criteria: results by concept, dated contacts, who the patient is."""
-
-    def __init__(self, record: Record, run: Run, concepts: Concepts) -> None:
-        self.results: dict[str, list[Result]] = {}
-        self.doubtful: dict[str, list[Result]] = {}
-        self.mixed: set[str] = set()
-        self.readings: dict[tuple[int, str], Reading] = {}
-        self.matched: dict[object, object] = {}  # what was found once among the records, by who looks for it
-        self.by_names: dict[tuple[str, ...], list[Result]] = {}
-        for result in record.results:
-            deciding, doubtful, mixed = concepts.filed(result.codes)
-            for name in deciding:
-                self.results.setdefault(name, []).append(result)
-            for name in doubtful:
-                self.doubtful.setdefault(name, []).append(result)
-            if mixed:
-                self.mixed.add(result.reference)
-        self.any_missing = bool(record.refused) or any(entry.broken for entry in record.retrieved)
-        self.answers: dict[str, list[Answer]] = {}
-        for answer in (*record.answers, *run.answers.get(record.patient, ())):
-            self.answers.setdefault(answer.item, []).append(answer)
-        self._record = record
-
-    @cached_property
-    def contacts(self) -> list[tuple[int, str, int, When, Fact]]:
-        """What proves that the patient was seen, sorted by when it began; behind that its reference, its place, time and fact."""
-        dated = _contacts(self._record)
-        return sorted((when.start, fact.reference, place, when, fact) for place, (when, fact) in enumerate(dated))
-
-    def matching(self, sent: Sequence[Matched], names: frozenset[str], concepts: Concepts) -> list[tuple[Matched, Match]]:
-        """The records of one kind that these concepts match, or may; looked up once for a chart."""
-        key = (id(sent), names)
-        if key not in self.matched:
-            found = [(fact, concepts.match(fact.codes, names)) for fact in sent] if names else []
-            self.matched[key] = [(fact, match) for fact, match in found if match is not Match.NO]
-        return cast("list[tuple[Matched, Match]]", self.matched[key])
-
-    def of(self, names: tuple[str, ...]) -> list[Result]:
-        """The results of any of these concepts, each once, in the record's order."""
-        found = self.by_names.get(names)
-        if found is None:
-            found = self.by_names[names] = self._of(names)
-        return found
-
-    def _of(self, names: tuple[str, ...]) -> list[Result]:
-        lists = [self.results[name] for name in names if name in self.results]
-        if len(lists) < 2:
-            return lists[0] if lists else []
-        unique = {id(result): result for found in lists for result in found}
-        return sorted(unique.values(), key=lambda result: (result.reference, result.version))
-
-
-def _contacts(record: Record) -> list[tuple[When, Fact]]:
-    timed: tuple[Contact | Result | Event, ...] = (*record.contacts, *record.results, *record.events)
-    dated: list[tuple[When | None, Fact]] = [
-        (fact.time, fact) for fact in timed if fact.counts is Counts.YES or fact.counts is Counts.NOT_FINAL
-    ]
-    for problem in record.problems:
-        if problem.counts is Counts.YES or problem.counts is Counts.UNCONFIRMED:
-            dated += ((problem.onset, problem), (problem.recorded, problem))
-    dated += [(medication.start, medication) for medication in record.medications if medication.counts is Counts.YES]
-    return [(when, fact) for when, fact in dated if when is not None]

@@ -173,9 +173,10 @@ class EventKind(Kind):
 
     def _known(self, context: Context) -> Known:
         """The chart's records that may be such an event; looked up once for a chart."""
-        found = context.facts.matched.get(id(self))
+        asked = self._procedures, self._medications  # another criterion may ask for the same
+        found = context.facts.matched.get(asked)
         if found is None:
-            found = context.facts.matched[id(self)] = self._look_up(context)
+            found = context.facts.matched[asked] = self._look_up(context)
         return cast("Known", found)
 
     def _look_up(self, context: Context) -> Known:

@@ -78,10 +78,13 @@ def _reason(verdict: Verdict, children: Sequence[Child], outcomes: Sequence[Outc
     return (_first(deciding) if deciding else outcomes[0]).reason
 
 
+_NOTHING = (Reason.NOT_FOUND, Reason.NO_RECORD)
+
+
 def _first(deciding: Sequence[tuple[Child, Outcome]]) -> Outcome:
     """The first child that decides; of nameless parts that are unknown, one that found something speaks before the others."""
     nameless = all(not isinstance(child, str) and not child.id for child, _ in deciding)
-    found = [o for _, o in deciding if o.verdict is UNKNOWN and o.reason not in (Reason.NOT_FOUND, Reason.NO_RECORD)]
+    found = [o for _, o in deciding if o.verdict is UNKNOWN and o.reason not in _NOTHING]
     return found[0] if nameless and found else deciding[0][1]
 
 

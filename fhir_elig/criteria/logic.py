@@ -49,10 +49,27 @@ def strict(outcome: Outcome) -> Outcome:
     return outcome if outcome.guard is None else outcome.plus(verdict=UNKNOWN, reason=outcome.guard, guard=None)
 
 
+def outcomes_of(children: Iterable[Child], context: Context) -> list[Outcome]:
+    """The outcomes of nodes, or of those of these names; what is known already is not asked for again."""
+    nodes, memo = context.nodes, context.memo
+    named = [nodes[child] if isinstance(child, str) else child for child in children]
+    return [memo.get(id(node)) or node.outcome(context) for node in named]
+
+
 def combine(verdict: Verdict, children: Sequence[Child], outcomes: Sequence[Outcome]) -> Outcome:
     """A parent's outcome: the reason of the first child that decides it, and what its nameless children carry."""
     made = Outcome(verdict=verdict, reason=_reason(verdict, children, outcomes))
-    nameless = [o for child, o in zip(children, outcomes, strict=True) if not isinstance(child, str) and not child.id]
+    results: list[CriterionResult] = []
+    nameless = []
+    for child, o in zip(children, outcomes, strict=True):
+        if isinstance(child, str):
+            continue
+        if child.id:
+            results.append(child.result(o))
+        else:
+            nameless.append(o)
+            results += o.children
+    made.children = tuple(results)
     if nameless:
         made.evidence = tuple([e for o in nameless for e in o.evidence])
         made.set_aside = tuple(dict.fromkeys([s for o in nameless for s in o.set_aside]))
@@ -66,26 +83,23 @@ def combine(verdict: Verdict, children: Sequence[Child], outcomes: Sequence[Outc
     if not_met:
         made.recoverable = verdict is NOT_MET and all(o.recoverable for o in not_met)
         made.recoverable_from = max([o.recoverable_from for o in not_met])
-    made.provisional = any(o.provisional for o in outcomes)
-    made.children = tuple([r for child, o in zip(children, outcomes, strict=True) for r in shown(child, o)])
+    made.provisional = True in [o.provisional for o in outcomes]
     return made
 
 
 def _reason(verdict: Verdict, children: Sequence[Child], outcomes: Sequence[Outcome]) -> Reason:
+    """That of the first child that decides; of nameless parts that are unknown, one that found something speaks before others."""
     if verdict is NOT_APPLICABLE:
         return Reason.NOT_APPLICABLE
     deciding = [(child, o) for child, o in zip(children, outcomes, strict=True) if o.verdict is verdict]
-    return (_first(deciding) if deciding else outcomes[0]).reason
+    if not deciding:
+        return outcomes[0].reason
+    if verdict is UNKNOWN and all(not isinstance(child, str) and not child.id for child, _ in deciding):
+        return next((o.reason for _, o in deciding if o.reason not in _NOTHING), deciding[0][1].reason)
+    return deciding[0][1].reason
 
 
 _NOTHING = (Reason.NOT_FOUND, Reason.NO_RECORD)
-
-
-def _first(deciding: Sequence[tuple[Child, Outcome]]) -> Outcome:
-    """The first child that decides; of nameless parts that are unknown, one that found something speaks before the others."""
-    nameless = all(not isinstance(child, str) and not child.id for child, _ in deciding)
-    found = [o for _, o in deciding if o.verdict is UNKNOWN and o.reason not in _NOTHING]
-    return found[0] if nameless and found else deciding[0][1]
 
 
 class Group(Kind):
@@ -109,7 +123,7 @@ class Group(Kind):
         return (((index,), child) for index, child in enumerate(self.of))
 
     def outcomes(self, context: Context) -> list[Outcome]:
-        return [outcome_of(child, context) for child in self.of]
+        return outcomes_of(self.of, context)
 
 
 class AllOf(Group):
@@ -125,7 +139,7 @@ class AllOf(Group):
         outcomes = self.outcomes(context)
         result = combine(kleene.all_of([o.verdict for o in outcomes]), self.of, outcomes)
         counted = [o for o in outcomes if o.verdict is not NOT_APPLICABLE]
-        if result.verdict is MET and all(o.guard for o in counted):
+        if result.verdict is MET and None not in [o.guard for o in counted]:
             result = result.plus(guard=counted[0].guard)
         if result.verdict is MET and self.together and not self._fits(result.when):
             note = f"the dates behind it fit in no single span of {self.together}"
@@ -143,7 +157,7 @@ class AnyOf(Group):
     """At least one member."""
 
     def evaluate(self, context: Context) -> Outcome:
-        outcomes = [strict(o) for o in self.outcomes(context)]
+        outcomes = [o if o.guard is None else strict(o) for o in self.outcomes(context)]
         result = combine(kleene.any_of([o.verdict for o in outcomes]), self.of, outcomes)
         hopeful = [o.recoverable_from for o in outcomes if o.verdict is NOT_MET and o.recoverable]
         result.recoverable = result.verdict is NOT_MET and bool(hopeful)
@@ -161,7 +175,7 @@ class AtLeast(Kind):
         return ((("of", index), child) for index, child in enumerate(self.of))
 
     def evaluate(self, context: Context) -> Outcome:
-        outcomes = [strict(outcome_of(child, context)) for child in self.of]
+        outcomes = [strict(o) for o in outcomes_of(self.of, context)]
         return combine(kleene.at_least(self.count, [o.verdict for o in outcomes]), self.of, outcomes)
 
 

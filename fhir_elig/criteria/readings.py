@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from fhir_elig import verdict as kleene
 from fhir_elig.criteria.base import Kind, Name, Path
 from fhir_elig.criteria.context import Context
-from fhir_elig.criteria.logic import Guarded, outcome_of, shown, strict
+from fhir_elig.criteria.logic import Guarded, outcome_of, outcomes_of, shown, strict
 from fhir_elig.criteria.outcome import Outcome, unknown
 from fhir_elig.times import ALWAYS, When
 from fhir_elig.verdict import MET, NOT_APPLICABLE, NOT_MET, UNKNOWN, CriterionResult, Reason
@@ -65,7 +65,7 @@ class Weigh(Kind):
 
     def evaluate(self, context: Context) -> Outcome:
         ended = [o for child in self.against for o in [outcome_of(child, context)] if _tells(o)]
-        lasting = [outcome_of(child, context) for child in self.for_]
+        lasting = outcomes_of(self.for_, context)
         settled = lasting[0].settled_by
         lasting = [o for o in lasting if _tells(o)]
         over, going = ([o for o in side if o.verdict is MET] for side in (ended, lasting))
@@ -114,7 +114,7 @@ class Readings(Kind):
         return ((("options", name), child) for name, child in self.options.items())
 
     def settle(self, decision: str | None, context: Context) -> Outcome:
-        outcomes = {name: outcome_of(child, context) for name, child in self.options.items()}
+        outcomes = dict(zip(self.options, outcomes_of(self.options.values(), context), strict=True))
         children = _united(tuple(r for name, child in self.options.items() for r in shown(child, outcomes[name])))
         chosen = decision or self.decided
         if chosen is not None:

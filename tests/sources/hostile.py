@@ -21,7 +21,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import pytest
 
 from fhir_elig.cli import pipeline, run
-from fhir_elig.sources import rest
+from fhir_elig.sources import access
 from fhir_elig.sources.transport import Transport
 from tests.golden import cases
 from tests.golden.cases import OnServer
@@ -183,7 +183,7 @@ class Command:
         clock = Skipping()
         options = {} if limits is None else {"limits": limits}
         made = partial(Transport, clock=clock, sleep=clock.sleep, rng=random.Random(7))
-        self._patch.setattr(rest, "Transport", lambda *args, **named: made(*args, **{**named, **options}))
+        self._patch.setattr(access, "Transport", lambda *args, **named: made(*args, **{**named, **options}))
         case = golden()[0].case
         arguments = ["screen", "--protocol", cases.PROTOCOL, "--server", place.base, "--as-of", case.expected["as-of"]]
         arguments += ["--patient", PATIENT, "--format", "ndjson", "--timeout", str(timeout), *more]

@@ -76,7 +76,7 @@ class Writing(Plain):
         "potential-candidate",
     )
     store: str = ""
-    also: tuple[Literal["AuditEvent", "List", "ServiceRequest"], ...] = ()
+    also: tuple[Literal["AuditEvent", "List", "Questionnaire", "ServiceRequest"], ...] = ()
     outbox: str = ""
 
 

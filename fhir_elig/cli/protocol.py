@@ -1,4 +1,4 @@
-"""The commands `protocol list`, `protocol show` and `protocol schema`."""
+"""The commands `protocol list`, `protocol show`, `protocol questionnaire` and `protocol schema`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import json
 from typing import Annotated
 
 import typer
+
+from fhir_elig.cli.options import SiteOption
 
 app = typer.Typer(
     help="Protocols: what is bundled, what one says, the schema of their files.", no_args_is_help=True, rich_markup_mode=None
@@ -37,6 +39,30 @@ def show(name: Annotated[str, typer.Argument(help="A bundled protocol's id, or a
     from fhir_elig.protocol import load_protocol
 
     typer.echo(protocol_words(load_protocol(find_protocol(name, "ID_OR_FILE"), load_concepts(places.mapping_root()))), nl=False)
+    return 0
+
+
+@app.command("questionnaire")
+def questionnaire(
+    name: Annotated[str, typer.Argument(help="A bundled protocol's id, or a file", metavar="ID_OR_FILE")],
+    site: SiteOption = None,
+) -> int:
+    """Print the FHIR Questionnaire (R4 and R5) of what only people can say; answers to it are read as theirs.
+
+    fhir-elig protocol questionnaire relma-cel-ssc --site site.yaml > attestations.json
+    """
+    from fhir_elig import places
+    from fhir_elig.cli.pipeline import find_protocol
+    from fhir_elig.concepts import load_concepts
+    from fhir_elig.outputs.questionnaire import questionnaire as form
+    from fhir_elig.protocol import load_protocol
+    from fhir_elig.site import load_site
+
+    at = load_site(site, load_concepts(places.mapping_root()))
+    protocol = load_protocol(find_protocol(name, "ID_OR_FILE"), at.concepts)
+    asked = [(criterion, text) for criterion, text, _ in protocol.questions()]
+    made = form(protocol.id, protocol.version, asked, canonical_base=at.file.canonical_base)
+    typer.echo(json.dumps(made, indent=1, ensure_ascii=False))
     return 0
 
 

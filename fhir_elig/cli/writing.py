@@ -12,7 +12,9 @@ import typer
 
 from fhir_elig.cli.pipeline import PARTIAL, Options, Screening, Tally
 from fhir_elig.errors import AuthorisationError, SourceError, UsageError
+from fhir_elig.outputs.questionnaire import questionnaire
 from fhir_elig.outputs.research_subject import device
+from fhir_elig.protocol import Protocol
 from fhir_elig.sinks import Outcome, Result
 from fhir_elig.sinks.beside import Beside
 from fhir_elig.sinks.declared import read_declared
@@ -61,8 +63,8 @@ def rules_of(screening: Screening, options: Options) -> Rules:
 class Writer:
     """One way to a store, with the plan of what may be written there. Without an outbox the plan is only shown."""
 
-    def __init__(self, wire: Wire, plan: Plan, outbox: Outbox | None, protocol_id: str) -> None:
-        self._wire, self._plan, self._outbox, self._protocol_id = wire, plan, outbox, protocol_id
+    def __init__(self, wire: Wire, plan: Plan, outbox: Outbox | None, protocol: Protocol) -> None:
+        self._wire, self._plan, self._outbox, self._protocol = wire, plan, outbox, protocol
 
     def write(self, found: Sequence[Assessment], tally: Tally) -> None:
         """Shows the plan and carries it out; what became of each patient goes to stderr and the tally.
@@ -74,7 +76,7 @@ class Writer:
         if self._outbox is None:
             typer.echo("dry run: nothing was sent", err=True)
         else:
-            _carry_out(found, self._wire, self._plan, self._outbox, self._protocol_id, tally)
+            _carry_out(found, self._wire, self._plan, self._outbox, self._protocol, tally)
 
 
 @contextmanager
@@ -94,7 +96,7 @@ def writer(screening: Screening, options: Options, *, dry_run: bool) -> Iterator
     _study_is_there(wire, plan)
     outbox = None if dry_run else Outbox(outbox_path(screening, folder))
     try:
-        yield Writer(wire, plan, outbox, screening.protocol.id)
+        yield Writer(wire, plan, outbox, screening.protocol)
     finally:
         if outbox is not None:
             outbox.close()
@@ -118,9 +120,13 @@ def outbox_path(screening: Screening, folder: Path) -> Path:
     return Path(state) / "fhir-elig" / "outbox.sqlite"
 
 
-def _carry_out(found: Sequence[Assessment], wire: Wire, plan: Plan, outbox: Outbox, protocol_id: str, tally: Tally) -> None:
+def _carry_out(found: Sequence[Assessment], wire: Wire, plan: Plan, outbox: Outbox, protocol: Protocol, tally: Tally) -> None:
     recorded = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     links = _tool(found, wire, plan)
+    if plan.how.get("Questionnaire", How.NOT) is not How.NOT:
+        asked = [(criterion, text) for criterion, text, _ in protocol.questions()]
+        form = questionnaire(protocol.id, protocol.version, asked, canonical_base=plan.rules.canonical_base)
+        Beside(wire, plan).keep(form, wire.deadline())
     store = Store(wire, plan, outbox, links)
     results = []
     for result in store.recover(besides={subject_key(one, plan.rules.study) for one in found}):
@@ -131,7 +137,7 @@ def _carry_out(found: Sequence[Assessment], wire: Wire, plan: Plan, outbox: Outb
     listed = [one.reference.split("/_history/")[0] for one in results if one.outcome in _ON_LIST]
     if listed and plan.how.get("List", How.NOT) is not How.NOT:
         made_by = next(iter(links.values()))
-        Beside(wire, plan).list_subjects(protocol_id, listed, made_by, recorded, wire.deadline())
+        Beside(wire, plan).list_subjects(protocol.id, listed, made_by, recorded, wire.deadline())
 
 
 def _study_is_there(wire: Wire, plan: Plan) -> None:

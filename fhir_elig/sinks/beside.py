@@ -46,7 +46,9 @@ class Beside:
         found = self._find(resource, deadline)
         if found is None:
             found = self._made(resource, deadline)
-        if not same({name: resource[name] for name in ("identifier", "subject") if name in resource}, found, self._wire.base):
+        if not same(
+            {name: resource[name] for name in ("identifier", "subject", "url") if name in resource}, found, self._wire.base
+        ):
             raise WriteConflictError("something else stands under our id", where=kind, fix="look at the record; it was left")
         return _reference(found)
 

@@ -16,7 +16,8 @@ from fhir_elig.sinks.declared import Declared, Offer
 from fhir_elig.verdict import Assessment, Status
 
 SET = ("Device", "ResearchSubject", "GuidanceResponse", "Provenance")
-_NAMELESS = ("Provenance", "AuditEvent")  # types without an identifier
+_NAMELESS = ("Provenance", "AuditEvent", "Questionnaire")  # types without an identifier of ours
+_BY_ID = ("AuditEvent", "Questionnaire")  # only under our own id would a second one show
 _FALLING = (Status.ELIGIBLE, Status.CANDIDATE, Status.POTENTIAL_CANDIDATE)
 
 
@@ -97,8 +98,8 @@ def _how(name: str, declared: Declared, rules: Rules) -> How:
         return How.CONDITIONAL
     if offer.update_create:
         return How.PUT
-    if name == "AuditEvent":
-        return How.NOT  # nothing would tell a second one from the first
+    if name in _BY_ID:
+        return How.NOT
     if offer.create and _can_look(name, offer):
         return How.POST
     return How.NOT

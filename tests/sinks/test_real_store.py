@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -40,14 +39,6 @@ write: {{outbox: outbox.sqlite, store: "{base}", also: [List], allow: [candidate
 """
 KINDS = ("ResearchSubject", "GuidanceResponse", "Provenance", "Device", "List")
 _PATIENTS = itertools.count(1)
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with sekmet.running(tmp_path_factory.mktemp("store")) as address:
-        study = {"resourceType": "ResearchStudy", "id": "77", "status": "active"}
-        sekmet.load(address, [study])
-        yield address
 
 
 @pytest.fixture

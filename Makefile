@@ -48,6 +48,7 @@ bench: $(VENV)/.dev ## measure one patient and a whole hospital, write docs/benc
 	@$(BIN)/python -m benchmarks.one_patient --write
 	@$(BIN)/python -m benchmarks.ratios --write
 	@$(BIN)/python -m benchmarks.live --write
+	@$(BIN)/python -m benchmarks.whatif --write
 
 coverage: $(VENV)/.dev $(NODE_MODULES) ## branch coverage of the package
 	@$(BIN)/python -m pytest --quiet --cov --cov-report=term-missing:skip-covered

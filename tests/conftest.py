@@ -1,21 +1,38 @@
-"""What holds for the whole suite: on continuous integration no test is skipped, and no log line tells of a patient or a token."""
+"""What holds for the whole suite: no test is skipped on continuous integration, no log line tells of a patient or a token, and
+the shipped mappings are read once."""
 
 from __future__ import annotations
 
 import logging
 import os
 from collections.abc import Generator, Iterator
+from functools import cache, wraps
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import settings
 
+from fhir_elig import concepts, places
 from tests.canaries import found_in
 
 # The same examples in each run; `--hypothesis-profile=random` looks for new ones.
 settings.register_profile("fhir-elig", deadline=None, print_blob=True, derandomize=True)
 settings.register_profile("random", deadline=None, print_blob=True)
 settings.load_profile("fhir-elig")
+
+_load = concepts.load_concepts
+_shipped = cache(_load)
+
+
+@wraps(_load)
+def _load_once(folder: Path) -> concepts.Concepts:
+    return (_shipped if folder == places.find("mappings") else _load)(folder)
+
+
+# Commands in the process of the tests take the shipped mappings from here: reading them is half of what a small command costs.
+# They are frozen, as a run needs them that shares them among all its patients. This stands before any module takes the name.
+concepts.load_concepts = _load_once
 
 
 @pytest.hookimpl(wrapper=True)

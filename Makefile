@@ -47,6 +47,7 @@ kills: $(VENV)/.dev ## kill cohort runs at random moments, resume them, compare 
 bench: $(VENV)/.dev ## measure one patient and a whole hospital, write docs/benchmarks.md
 	@$(BIN)/python -m benchmarks.one_patient --write
 	@$(BIN)/python -m benchmarks.ratios --write
+	@$(BIN)/python -m benchmarks.again --write
 	@$(BIN)/python -m benchmarks.live --write
 	@$(BIN)/python -m benchmarks.whatif --write
 

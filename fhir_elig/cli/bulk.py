@@ -18,7 +18,9 @@ BulkOption = Annotated[str, typer.Option("--bulk", help="The base of a FHIR serv
 BulkGroupOption = Annotated[str, typer.Option("--group", help="With --bulk: the members of this group only", metavar="ID")]
 AfterOption = Annotated[
     Path | None,
-    typer.Option("--after", help="With --bulk: ask only for what changed since the export of that run", metavar="RUN"),
+    typer.Option(
+        "--after", help="Screen only whose chart changed since that run; with --bulk, ask only for what changed", metavar="RUN"
+    ),
 ]
 SinceOption = Annotated[
     str, typer.Option("--since", help="With --after: changes since an earlier instant than that export's", metavar="INSTANT")
@@ -42,8 +44,8 @@ class Bulk(msgspec.Struct, frozen=True, kw_only=True):
         """Raises UsageError unless exactly one source is named, and what belongs to it."""
         if bool(data) == bool(self.url):
             raise _misused("name --data or --bulk", "add  --data PATH  or  --bulk URL")
-        if data and (self.group or self.after or self.since):
-            raise _misused("--group, --after and --since belong to --bulk", "leave them out")
+        if data and (self.group or self.since):
+            raise _misused("--group and --since belong to --bulk", "leave them out")
         if self.since and self.after is None:
             raise _misused("what changed is not a chart: --since needs the export before it", "add  --after RUN")
         if self.group and self.after is not None:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+import msgspec
 import typer
 
 from fhir_elig.cli import matrix
@@ -25,7 +26,7 @@ from fhir_elig.cli.options import AnswersOption, AsOfOption, CompleteOption, Eve
 from fhir_elig.errors import FhirEligError
 
 if TYPE_CHECKING:
-    from fhir_elig.cohort.manifest import Manifest
+    from fhir_elig.cohort.job import Finished
 
 app = typer.Typer(help="A whole hospital: many charts against one protocol or more.", no_args_is_help=True)
 matrix.register(app)
@@ -79,14 +80,17 @@ def run(
     known("--engine", engine, ENGINES)
     asked = Bulk(url=bulk, group=group, after=after, since=since, timeout=export_timeout)
     asked.check(data)
+    if data and after is not None:
+        RunFolder(after).need()
     if bulk:
         options = exported(options, Path(out), asked)
     if engine == "spark":
         return run_on_spark(options, out, spark_remote)
+    options = msgspec.structs.replace(options, after=str(after or ""))
     folder = Path(out)
     with _resumable(folder):
         finished = begin(options, RunFolder(folder), jobs)
-    _tell(finished.manifest, folder)
+    _tell(finished, folder)
     return finished.exit_code
 
 
@@ -101,7 +105,7 @@ def resume(run: RunArgument, jobs: JobsOption = 1) -> int:
 
     with _resumable(run):
         finished = go_on(RunFolder(run), jobs)
-    _tell(finished.manifest, run)
+    _tell(finished, run)
     return finished.exit_code
 
 
@@ -119,12 +123,21 @@ def _resumable(out: Path) -> Iterator[None]:
         raise
 
 
-def _tell(manifest: Manifest, out: Path) -> None:
-    counts = manifest.counts
+def _tell(finished: Finished, out: Path) -> None:
+    manifest, counts = finished.manifest, finished.manifest.counts
     if counts is not None:
         typer.echo(f"patients {counts.patients} = assessed {counts.assessed} + not assessed {counts.not_assessed}", err=True)
+        if manifest.options.after:
+            _tell_taken(finished)
         if counts.quarantined:
             typer.echo(f"set aside {counts.quarantined} pieces of the data: {out / 'quarantine.ndjson'}", err=True)
+
+
+def _tell_taken(finished: Finished) -> None:
+    from fhir_elig.cohort.earlier import why_not
+
+    why = "" if finished.taken else why_not(finished.manifest)
+    typer.echo(f"unchanged since {finished.manifest.options.after}, taken over: {finished.taken} {why}".rstrip(), err=True)
 
 
 @app.command()

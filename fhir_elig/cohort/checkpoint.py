@@ -27,6 +27,7 @@ CREATE TABLE IF NOT EXISTS shards (number INTEGER PRIMARY KEY, patients INTEGER,
 CREATE TABLE IF NOT EXISTS orphans (reference TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS results (patient TEXT, protocol INTEGER, shard INTEGER, at INTEGER, length INTEGER, rows INTEGER,
   PRIMARY KEY (patient, protocol)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS charts (patient TEXT PRIMARY KEY, digest BLOB NOT NULL, taken INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS failures (patient TEXT PRIMARY KEY, why TEXT NOT NULL) WITHOUT ROWID;
 """
 
@@ -48,6 +49,14 @@ class Failed(msgspec.Struct, frozen=True, array_like=True):
     why: str
 
 
+class Seen(msgspec.Struct, frozen=True, array_like=True):
+    """A chart that was assessed without any trouble: the patient's id, its digest, whether its results are an earlier run's."""
+
+    patient: str
+    digest: bytes
+    taken: bool
+
+
 class ShardDone(msgspec.Struct, frozen=True, array_like=True):
     """What came of a shard. `codes` are the exit codes that it asks for."""
 
@@ -55,6 +64,7 @@ class ShardDone(msgspec.Struct, frozen=True, array_like=True):
     results: list[Result]
     failures: list[Failed]
     codes: list[int]
+    charts: list[Seen] = []
 
 
 class Checkpoint:
@@ -178,6 +188,8 @@ class Checkpoint:
             results = ((one.patient, one.protocol, done.shard, one.at, one.length, one.rows) for one in done.results)
             store.executemany("INSERT INTO results VALUES (?, ?, ?, ?, ?, ?)", results)
             store.executemany("INSERT INTO failures VALUES (?, ?)", ((f.patient, f.why) for f in done.failures))
+            seen = ((one.patient, one.digest, one.taken) for one in done.charts)
+            store.executemany("INSERT INTO charts VALUES (?, ?, ?)", seen)
             store.execute("UPDATE shards SET done = 1 WHERE number = ?", (done.shard,))
             codes = ((f"code {code}", "1") for code in done.codes)
             store.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", codes)
@@ -198,6 +210,10 @@ class Checkpoint:
     def assessed(self) -> int:
         """Persons with at least one assessment."""
         return int(self._store.execute("SELECT count(DISTINCT patient) FROM results").fetchone()[0])
+
+    def taken(self) -> int:
+        """Persons whose results are those of an earlier run."""
+        return int(self._store.execute("SELECT total(taken) FROM charts").fetchone()[0])
 
     def number_of_results(self) -> int:
         return int(self._store.execute("SELECT count(*) FROM results").fetchone()[0])

@@ -39,6 +39,7 @@ class Finished(msgspec.Struct, frozen=True):
 
     manifest: Manifest
     exit_code: int
+    taken: int = 0  # persons whose results are those of an earlier run
 
     @property
     def patients(self) -> int:
@@ -117,7 +118,7 @@ class Job:
             self._check_plan(checkpoint)
             if not self.folder.is_finished or self.manifest.counts is None:
                 self._work(checkpoint)
-            return Finished(self.manifest, exit_code(checkpoint.codes(), self._counts.assessed))
+            return Finished(self.manifest, exit_code(checkpoint.codes(), self._counts.assessed), checkpoint.taken())
 
     @property
     def _counts(self) -> Counts:

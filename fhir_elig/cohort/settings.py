@@ -30,10 +30,11 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     site: str = ""
     complete: str = ""
     skip: bool = True
+    after: str = ""
 
     def settled(self) -> RunOptions:
         """With paths made absolute and today's date (in the site's zone) where none was given. Raises as `screenings`."""
-        files = {name: _absolute(getattr(self, name)) for name in ("data", "answers", "site")}
+        files = {name: _absolute(getattr(self, name)) for name in ("data", "answers", "site", "after")}
         protocols = tuple(str(find_protocol(name).resolve()) if Path(name).suffix else name for name in self.protocols)
         as_of = self.as_of
         if as_of is None:

@@ -50,7 +50,7 @@ class Keeping(Job):
     def __init__(self, folder: RunFolder, run: Manifest, jobs: int = 1) -> None:
         if is_kept(run.options.data):
             raise UsageError("the run was made from facts", where=str(folder.root), fix=f"they are in {run.options.data}")
-        super().__init__(folder.kept, run.options, jobs)
+        super().__init__(folder.kept, msgspec.structs.replace(run.options, after=""), jobs)
         self.run = run
         changed = differences(run, make_manifest(run.options, self.grounds, run.input))
         if changed:
@@ -80,6 +80,9 @@ class FromFacts(Job):
     """A run whose input is a facts cache: nothing is read but Parquet."""
 
     def look(self) -> None:
+        if self.options.after:
+            why = "whether a chart changed since is seen in charts, not in facts"
+            raise UsageError(why, code="FE0105", where="--after", fix="leave it out: a run over facts reads no charts")
         self.cache = RunFolder(Path(self.options.data))
         self.kept = read_manifest(self.cache, FACTS_SCHEMA)
         self._check(self.kept)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fhir_elig.errors import FhirEligError
 from fhir_elig.outputs.audit_event import audit_event
 from fhir_elig.outputs.checks import check
+from fhir_elig.outputs.fhir_json import key
 from fhir_elig.outputs.guidance import guidance_response
 from fhir_elig.outputs.proposal import service_request
 from fhir_elig.outputs.provenance import provenance
@@ -52,9 +53,11 @@ def _subject(assessment: Assessment, plan: Plan, state: Status | None) -> Resour
 
 def _beside(assessment: Assessment, plan: Plan, recorded: str) -> tuple[Resource, ...]:
     version, base, study = plan.fhir_version, plan.rules.canonical_base, plan.rules.study
+    # One proposal for a patient and study, however often it is assessed.
+    asked = service_request(assessment, fhir_version=version, canonical_base=base, study=study)
     made = {
         "GuidanceResponse": guidance_response(assessment, fhir_version=version, canonical_base=base, study=study),
-        "ServiceRequest": service_request(assessment, fhir_version=version, canonical_base=base, study=study),
+        "ServiceRequest": {**asked, "id": key(subject_key(assessment, study), "ServiceRequest")},
         "AuditEvent": audit_event(
             assessment,
             fhir_version=version,

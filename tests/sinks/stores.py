@@ -17,6 +17,8 @@ PARAMETERS = {
     "Provenance": ["target"],
     "GuidanceResponse": ["identifier"],
     "Device": ["identifier"],
+    "ServiceRequest": ["identifier"],
+    "List": ["identifier"],
 }
 
 
@@ -38,7 +40,7 @@ def statement(**flags: bool) -> dict[str, Any]:
 class Memory:
     """Resources by type and id, each with a version that counts up. `before` sees each write and may answer in its place;
     `lose` drops the answer of a write that was done; while `unreadable` holds no look is answered; `asked` lists what came.
-    `history` holds each version that was ever written, with its author."""
+    `after` may answer in place of a write that was done; without `versions` nothing has one. `history` holds each version that was ever written, with its author."""
 
     def __init__(self) -> None:
         self.held: dict[str, dict[str, Any]] = {}
@@ -46,6 +48,8 @@ class Memory:
         self.before: Callable[[str, str], Answer | None] = lambda method, path: None
         self.lose: Callable[[str, str], bool] = lambda method, path: False
         self.unreadable: Callable[[], bool] = lambda: False
+        self.after: Callable[[str, str, Answer], Answer] = lambda method, path, answer: answer
+        self.versions = True
         self.filters = True
         self.author = "somebody"
         self.persons: tuple[str, dict[str, Any]] | None = None
@@ -86,7 +90,7 @@ class Memory:
         answer = self._write(method, path, json.loads(body), condition)
         if self.lose(method, path):
             raise requests.ConnectionError
-        return answer
+        return self.after(method, path, answer)
 
     def _read(self, path: str, body: str) -> Answer:
         parts = urlsplit(path)
@@ -110,7 +114,10 @@ class Memory:
             return 412, FHIR, json.dumps(outcome())
         if "if-match" in condition and (not old or condition["if-match"] != f'W/"{old["meta"]["versionId"]}"'):
             return 412, FHIR, json.dumps(outcome())
-        version = str(int(old["meta"]["versionId"]) + 1) if old else "1"
+        version = str(int(old["meta"].get("versionId", 0)) + 1) if old else "1"
+        if not self.versions:
+            self.held[path] = {**resource, "id": path.split("/")[1]}
+            return (200 if old else 201), {**FHIR, "Location": f"{BASE}/{path}"}, json.dumps(self.held[path])
         made = {**resource, "id": path.split("/")[1], "meta": {**resource.get("meta", {}), "versionId": version}}
         self._keep(path, made, self.author)
         place = {"ETag": f'W/"{version}"', "Location": f"{BASE}/{path}/_history/{version}"}

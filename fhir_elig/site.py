@@ -68,14 +68,15 @@ class Labels(Plain):
 
 
 class Writing(Plain):
-    """What may be written back, and where: states, the address of a research store, what is stored beside a recommendation,
-    the file that remembers what was written (relative to the site file)."""
+    """What may be written back, and where: states, the address of a research store or a folder of files, what is stored beside a
+    recommendation, the file that remembers what was written (relative to the site file)."""
 
     allow: tuple[Literal["ineligible", "potential-candidate", "candidate", "eligible"], ...] = (
         "candidate",
         "potential-candidate",
     )
     store: str = ""
+    folder: str = ""
     also: tuple[Literal["AuditEvent", "List", "Questionnaire", "ServiceRequest"], ...] = ()
     outbox: str = ""
 

@@ -38,7 +38,7 @@ from fhir_elig.errors import UsageError
 
 if TYPE_CHECKING:
     from fhir_elig.cli.pipeline import Options, Screening, Tally
-    from fhir_elig.cli.writing import Writer
+    from fhir_elig.cli.writing import FileWriter, Writer
     from fhir_elig.verdict import Assessment
 
 
@@ -77,7 +77,7 @@ def screen(
     known("--fhir-version", fhir_version, ("R4", "R5"))
     if dry_run and not write_:
         raise UsageError("--dry-run shows what --write would do", code="FE0105", where="--dry-run", fix="add  --write")
-    if write_ and (data is not None or not (server or site)):
+    if write_ and not (server or site):
         raise UsageError("--write needs a server", code="FE0105", where="--write", fix="add  --server URL")
     return _screen(options, chosen, fhir_version, out, Wish(write_, dry_run))
 
@@ -94,7 +94,7 @@ def _screen(options: Options, chosen: str, fhir_version: str, out: Path | None, 
 
     tally = Tally()
     screening = prepare(options)
-    with _writer(screening, options, wish) as writer:  # what forbids writing is told before anybody is screened
+    with _writer(screening, options, fhir_version, wish) as writer:  # what forbids writing is told before anybody is screened
         found = sorted(_counted(assessments(charts(options, screening, tally), screening, tally)), key=lambda one: one.patient)
         fail_if_nothing(tally, options)
         if chosen == "table" and out is None:
@@ -108,12 +108,14 @@ def _screen(options: Options, chosen: str, fhir_version: str, out: Path | None, 
     return tally.exit_code()
 
 
-def _writer(screening: Screening, options: Options, wish: Wish) -> AbstractContextManager[Writer | None]:
+def _writer(
+    screening: Screening, options: Options, fhir_version: str, wish: Wish
+) -> AbstractContextManager[Writer | FileWriter | None]:
     if not wish.write:
         return nullcontext()
     from fhir_elig.cli.writing import writer
 
-    return writer(screening, options, dry_run=wish.dry_run)
+    return writer(screening, options, fhir_version, dry_run=wish.dry_run)
 
 
 def _say_strangers(screening: Screening, tally: Tally, options: Options) -> None:

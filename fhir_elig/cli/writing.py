@@ -15,11 +15,12 @@ from fhir_elig.errors import AuthorisationError, SourceError, UsageError
 from fhir_elig.outputs.questionnaire import questionnaire
 from fhir_elig.outputs.research_subject import device
 from fhir_elig.protocol import Protocol
-from fhir_elig.sinks import Outcome, Result
+from fhir_elig.sinks import Outcome, Resource, Result
 from fhir_elig.sinks.beside import Beside
 from fhir_elig.sinks.declared import read_declared
 from fhir_elig.sinks.delivery import delivery
 from fhir_elig.sinks.fhir_store import Store
+from fhir_elig.sinks.ndjson import Folder, files_plan
 from fhir_elig.sinks.outbox import Outbox
 from fhir_elig.sinks.plan import SET, How, Plan, Rules, make_plan, plan_text, subject_key
 from fhir_elig.sinks.wire import Wire
@@ -80,12 +81,21 @@ class Writer:
 
 
 @contextmanager
-def writer(screening: Screening, options: Options, *, dry_run: bool) -> Iterator[Writer]:
+def writer(screening: Screening, options: Options, fhir_version: str, *, dry_run: bool) -> Iterator[Writer | FileWriter]:
     """Everything that can be told before a chart is read: the site file, the server, what was granted, the study, the outbox.
 
     Raises UsageError, AuthorisationError (FE0403), SourceError (FE0504) and FhirEligError (FE0505).
     """
     rules = rules_of(screening, options)
+    where = screening.site.file.write.folder
+    if where:
+        assert options.site is not None
+        plan = files_plan("R5" if fhir_version == "R5" else "R4", rules)
+        yield FileWriter(options.site.parent / where, plan, screening.protocol, dry_run=dry_run)
+        return
+    if options.data is not None:
+        fix = "add  --server URL,  or  write: {folder: PATH}  to the site file"
+        raise UsageError("--write needs a server or a folder", code="FE0105", where="--write", fix=fix)
     folder = options.site.parent if options.site is not None else Path()
     way = access(server_of(screening, options), screening.site.file.server, SET, folder=folder, write=(*SET, *rules.also))
     transport = way.transport(options.timeout)
@@ -100,6 +110,33 @@ def writer(screening: Screening, options: Options, *, dry_run: bool) -> Iterator
     finally:
         if outbox is not None:
             outbox.close()
+
+
+class FileWriter:
+    """The same for a folder of files, one a type. A dry run makes none."""
+
+    def __init__(self, folder: Path, plan: Plan, protocol: Protocol, *, dry_run: bool) -> None:
+        self._path, self._plan, self._protocol, self._dry_run = folder, plan, protocol, dry_run
+
+    def write(self, found: Sequence[Assessment], tally: Tally) -> None:
+        """Raises FhirEligError (FE0505, FE0701) if the files cannot be written."""
+        rules, recorded = self._plan.rules, _now()
+        typer.echo(f"plan: write {', '.join(sorted(self._plan.how))} as NDJSON to {self._path}, study {rules.study}", err=True)
+        if self._dry_run:
+            typer.echo("dry run: nothing was written", err=True)
+            return
+        folder = Folder(self._path, rules)
+        try:
+            results = [folder.deliver(delivery(one, self._plan, recorded)) for one in found]
+            if any(one.outcome in _ON_LIST for one in results):
+                folder.keep(device(found[0], fhir_version=self._plan.fhir_version, canonical_base=rules.canonical_base))
+                if "Questionnaire" in rules.also:
+                    folder.keep(_form(self._protocol, self._plan))
+            folder.save()
+        finally:
+            folder.close()
+        for one in results:
+            _tell(one, tally)
 
 
 def _granted(transport: Transport) -> None:
@@ -121,12 +158,10 @@ def outbox_path(screening: Screening, folder: Path) -> Path:
 
 
 def _carry_out(found: Sequence[Assessment], wire: Wire, plan: Plan, outbox: Outbox, protocol: Protocol, tally: Tally) -> None:
-    recorded = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    recorded = _now()
     links = _tool(found, wire, plan)
     if plan.how.get("Questionnaire", How.NOT) is not How.NOT:
-        asked = [(criterion, text) for criterion, text, _ in protocol.questions()]
-        form = questionnaire(protocol.id, protocol.version, asked, canonical_base=plan.rules.canonical_base)
-        Beside(wire, plan).keep(form, wire.deadline())
+        Beside(wire, plan).keep(_form(protocol, plan), wire.deadline())
     store = Store(wire, plan, outbox, links)
     results = []
     for result in store.recover(besides={subject_key(one, plan.rules.study) for one in found}):
@@ -158,6 +193,15 @@ def _tool(found: Sequence[Assessment], wire: Wire, plan: Plan) -> dict[str, str]
     made = device(found[0], fhir_version=plan.fhir_version, canonical_base=plan.rules.canonical_base)
     reference = Beside(wire, plan).keep(made, wire.deadline())
     return {f"Device/{made['id']}": reference.split("/_history/")[0]}
+
+
+def _form(protocol: Protocol, plan: Plan) -> Resource:
+    asked = [(criterion, text) for criterion, text, _ in protocol.questions()]
+    return questionnaire(protocol.id, protocol.version, asked, canonical_base=plan.rules.canonical_base)
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _tell(result: Result, tally: Tally) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from fhir_elig.references import subject_of, target
 from fhir_elig.sinks import Resource
 
-_OWN_STATES = frozenset({"potential-candidate", "candidate", "ineligible"})
+OWN_STATES = frozenset({"potential-candidate", "candidate", "ineligible"})
 _ENROLLED = ("period", "consent", "assignedArm", "actualArm", "assignedComparisonGroup", "actualComparisonGroup")
 
 
@@ -43,7 +43,7 @@ def touched(subject: Resource, key: str, canonical_base: str, versions: Set[str]
     if (f"{canonical_base}/CodeSystem/output-tag", "machine-recommendation") not in tags:
         return "it does not bear our tag"
     state = state_of(subject)
-    if state not in _OWN_STATES | (allow & {"eligible"}):
+    if state not in OWN_STATES | (allow & {"eligible"}):
         return f"its state is {state}" if state.replace("-", "").isalpha() else "its state is none of ours"
     if any(name in subject for name in _ENROLLED):
         return "it holds an enrolment"

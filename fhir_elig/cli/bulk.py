@@ -78,6 +78,9 @@ def exported(options: RunOptions, out: Path, bulk: Bulk) -> RunOptions:
         status = client.export(Asked(types=tuple(types), group=bulk.group, since=since), place)
         if earlier is not None:
             typer.echo(f"export: {len(merge(earlier, place))} resources changed since {since}", err=True)
+            if not status.tells_deletions:
+                why = f"the server does not tell what was deleted since {since}: such records may still stand in this run"
+                typer.echo(f"export: {why}; export in full from time to time (leave out --after)", err=True)
     typer.echo(f"export of {status.time}: to ask for what changes after it:  --bulk {bulk.url} --after {out}", err=True)
     return msgspec.structs.replace(options, data=str(place))
 

@@ -71,14 +71,14 @@ class RunFolder:
         return entry.name in (EXPORT, LOCK) or entry.match(f"{MANIFEST}.*.part")
 
     def create_export(self) -> Path:
-        """Make the folder that a bulk export fills before the run begins, empty. Raises as `create`."""
+        """Make the folder that a bulk export fills before the run begins; an export that was begun is found there. Raises as
+        `create`."""
         with writing(self.root):
             self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
             if self.is_run or any(entry.name != EXPORT for entry in self.root.iterdir()):
                 raise UsageError("the folder is not empty", where=f"--out {self.root}", fix="name a folder of its own")
             self.root.chmod(0o700)
-            clear(self.path(EXPORT))
-            self.path(EXPORT).mkdir(mode=0o700)
+            self.path(EXPORT).mkdir(mode=0o700, exist_ok=True)
         return self.path(EXPORT)
 
     def need(self) -> None:

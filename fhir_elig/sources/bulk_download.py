@@ -56,7 +56,9 @@ class Download:
         if reply.status == 200:
             stream.truncate(0)
         mark = reply.headers.get("etag", "")
-        self._mark = mark if not mark.startswith("W/") else ""
+        # What is on the disk is decoded: where a packed answer broke off cannot be told from its length.
+        packed = reply.headers.get("content-encoding", "identity") != "identity"
+        self._mark = "" if packed or mark.startswith("W/") else mark
         return stream
 
 

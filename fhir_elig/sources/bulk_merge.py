@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
@@ -27,7 +28,16 @@ class _Named(msgspec.Struct):
     id: str
 
 
+class _Meta(msgspec.Struct):
+    lastUpdated: str
+
+
+class _Dated(msgspec.Struct):
+    meta: _Meta
+
+
 _name_of = msgspec.json.Decoder(_Named).decode
+_date_of = msgspec.json.Decoder(_Dated).decode
 
 
 def read_export(folder: Path) -> dict[str, Any]:
@@ -61,6 +71,7 @@ def merge(earlier: Path, folder: Path) -> frozenset[Key]:
                 fresh.add(key)
     gone = _deleted(now, folder) - fresh  # what was made again after it was deleted is there
     _check_counts(now, counts)
+    _check_since(now, folder)
     dropped, old = fresh | gone, dict[str, int]()
     for number, (kind, path) in enumerate(_files(earlier), 1):
         lines = list(_lines(path))
@@ -131,6 +142,30 @@ def _entries(line: bytes, name: str) -> Iterable[dict[str, Any]]:
 
 def _unreadable(name: str) -> DataError:
     return DataError("a deletion cannot be read", where=name, fix="export in full: leave out --after")
+
+
+def _check_since(manifest: dict[str, Any], folder: Path) -> None:
+    """Raises DataError if the server did not heed `_since`: then it tells no deletions, and what came is no increment."""
+    since = parse_qs(urlsplit(manifest["request"]).query).get("_since", [""])[0]
+    if not since:
+        return
+    lines = (line for kind, path in _files(folder) if kind != "Patient" for line in _lines(path))
+    before = [age for line in lines for age in _is_before(line, since)]
+    if sum(before) * 2 > len(before):
+        told = f"{sum(before)} of {len(before)} resources were last changed before {since}"
+        raise DataError(
+            f"{told}: the server does not heed _since",
+            where=manifest["request"].partition("?")[0],
+            fix="export in full: leave out --after",
+        )
+
+
+def _is_before(line: bytes, since: str) -> Iterator[bool]:
+    """Nothing, where it is not told when a resource was last changed."""
+    try:
+        yield not not_later(since, _date_of(line).meta.lastUpdated)
+    except ValueError:  # msgspec's own errors among them
+        return
 
 
 def _check_counts(manifest: dict[str, Any], counts: dict[str, int]) -> None:

@@ -28,7 +28,10 @@ class File(msgspec.Struct, frozen=True):
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):
-    """One page of a manifest. `needs_token`: None where the server does not say. `following` is the address of the next page."""
+    """One page of a manifest. `needs_token`: None where the server does not say. `following` is the address of the next page.
+
+    `tells_deletions`: whether it has the key `deleted`, with files or without; it may be left out where there are deletions.
+    """
 
     time: str
     needs_token: bool | None
@@ -36,6 +39,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     errors: tuple[File, ...]
     deleted: tuple[File, ...]
     following: str = ""
+    tells_deletions: bool = False
 
 
 def read_status(body: bytes) -> Status:
@@ -59,6 +63,7 @@ def read_status(body: bytes) -> Status:
         errors=(*_files(document, "error"), *_files(document, "outcome")),
         deleted=_files(document, "deleted"),
         following=following if isinstance(following, str) else "",
+        tells_deletions=isinstance(document.get("deleted"), list),
     )
 
 

@@ -3,58 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from fhir_elig.errors import AuthorisationError, DataError, DeadlineError, SourceError
-from fhir_elig.sources.access import Access
 from fhir_elig.sources.addresses import LinkError
-from fhir_elig.sources.bulk import Asked, BulkClient
+from fhir_elig.sources.bulk import Asked
 from fhir_elig.sources.bulk_merge import merge, not_later
 from fhir_elig.sources.bulk_status import read_status
-from fhir_elig.sources.credentials import Bearer
 from fhir_elig.sources.files import read_files
+from tests.sources.bulks import ASKED, PATIENT, TIME, answering, client, exporting, manifest
 from tests.sources.fakes import Answer, Clock, Loopback, serving
-
-TIME = "2025-06-01T08:00:00Z"
-PATIENT = '{"resourceType":"Patient","id":"p1"}\n'
-ASKED = Asked(types=("Observation", "Patient"))
 
 
 @pytest.fixture
 def server() -> Iterator[Loopback]:
     with serving() as one:
         yield one
-
-
-def client(server: Loopback, clock: Clock | None = None, **options: Any) -> BulkClient:
-    clock = clock or Clock()
-    way = Access(server.base, Bearer(options.pop("token", "secret")))
-    return BulkClient(way, **{"timeout": 600, "clock": clock, "sleep": clock.sleep, "wall": lambda: 0.0, **options})
-
-
-def manifest(*urls: str, **more: Any) -> dict[str, Any]:
-    output = [{"type": "Patient", "url": url, "count": 1} for url in urls]
-    return {"transactionTime": TIME, "request": "x", "requiresAccessToken": True, "output": output, "error": [], **more}
-
-
-def answering(server: Loopback, *, done: Callable[[], Answer] | None = None, files: dict[str, Any] | None = None) -> None:
-    """Kick-off by GET, done at once; `files` are answers by path."""
-    server.answer = lambda method, path, body: _answer(server, method, path, done, files or {"/fhir/f1": (200, {}, PATIENT)})
-
-
-def _answer(server: Loopback, method: str, path: str, done: Callable[[], Answer] | None, files: dict[str, Any]) -> Any:
-    if method == "DELETE":
-        return 404, {}, ""
-    if "$export" in path:
-        return 202, {"Content-Location": f"{server.base}/status"}, ""
-    if path == "/fhir/status":
-        return done() if done else (200, {}, json.dumps(manifest(f"{server.base}/f1")))
-    found = files.get(path, (404, {}, ""))
-    return found() if callable(found) else found
 
 
 def test_an_export_lands_with_a_manifest_that_vouches_for_it(server: Loopback, tmp_path: Path) -> None:
@@ -97,7 +65,7 @@ def test_a_server_that_wants_another_kick_off_gets_it(server: Loopback, tmp_path
             return status, {}, ""
         if method == "POST":
             sent.append(body)
-        return _answer(server, method, path, None, {"/fhir/f1": (200, {}, PATIENT)})
+        return exporting(server, method, path, None, {"/fhir/f1": (200, {}, PATIENT)})
 
     server.answer = answer
     client(server).export(Asked(types=("Patient",), since=TIME), tmp_path)
@@ -201,7 +169,7 @@ def test_a_manifest_may_have_pages(server: Loopback, tmp_path: Path) -> None:
         if path == "/fhir/status2":
             return 200, {}, json.dumps(manifest(f"{server.base}/f1"))
         first = manifest(f"{server.base}/f1", link=[{"relation": "next", "url": f"{server.base}/status2"}])
-        return _answer(server, method, path, lambda: (200, {}, json.dumps(first)), {"/fhir/f1": (200, {}, PATIENT)})
+        return exporting(server, method, path, lambda: (200, {}, json.dumps(first)), {"/fhir/f1": (200, {}, PATIENT)})
 
     server.answer = answer
     assert len(client(server).export(ASKED, tmp_path).output) == 2

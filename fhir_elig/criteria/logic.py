@@ -176,7 +176,21 @@ class AtLeast(Kind):
 
     def evaluate(self, context: Context) -> Outcome:
         outcomes = [strict(o) for o in outcomes_of(self.of, context)]
-        return combine(kleene.at_least(self.count, [o.verdict for o in outcomes]), self.of, outcomes)
+        verdict = kleene.at_least(self.count, [o.verdict for o in outcomes])
+        if verdict is NOT_MET and self._may_be_empty(outcomes, context):
+            verdict = UNKNOWN
+        return combine(verdict, self.of, outcomes)
+
+    def _may_be_empty(self, outcomes: Sequence[Outcome], context: Context) -> bool:
+        """Whether none of the members may apply in the end: then they are not too few, but nothing that counts."""
+        left = [(child, o) for child, o in zip(self.of, outcomes, strict=True) if o.verdict is not NOT_APPLICABLE]
+        return all(o.verdict is UNKNOWN and _guarded(child, context) for child, o in left)
+
+
+def _guarded(child: Child, context: Context) -> bool:
+    """Whether a criterion, or one inside it, applies to some patients only."""
+    node = context.nodes[child] if isinstance(child, str) else child
+    return isinstance(node.kind, AppliesIf) or any(_guarded(part, context) for _, part in node.inner())
 
 
 class Not(Kind):

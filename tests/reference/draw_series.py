@@ -7,6 +7,7 @@ from fractions import Fraction as F
 from random import Random
 from typing import Any
 
+from tests.reference.draw_records import seen
 from tests.reference.drawing import around, edges, maybe, weighed, window
 from tests.reference.numbers import ANALYTES, CONCEPTS
 
@@ -24,16 +25,33 @@ def exposure(rng: Random) -> Row:
     kind: Row = {"agents": [{"concept": name} for name in rng.sample(DRUGS, rng.choice((1, 2)))], "window": days_window(rng)}
     kind[rng.choice(("more-than", "at-least"))] = rng.choice(("2 wk", "10 d", "20 d"))
     kind |= {"method": "per-drug"} if rng.random() < 0.2 else {}
+    if rng.random() < 0.45:
+        return {"exposure": _washout(rng, kind)}
     return {"exposure": kind | maybe(rng, 0.3, "strength", ("stated", "administered"))}
 
 
+def _washout(rng: Random, kind: Row) -> Row:
+    """Not taken for some days, or some half-lives; by these routes."""
+    drawn = {key: value for key, value in kind.items() if key not in ("more-than", "at-least")}
+    drawn |= {"at-least": rng.choice(("1 d", "1 d", "1 d", "10 d")), "absence": "closed"}
+    if rng.random() < 0.5:
+        drawn |= {"half-lives": rng.choice((1, 5)), **maybe(rng, 0.7, "whichever", ("longer", "shorter"))}
+    if rng.random() < 0.3:
+        drawn["agents"] = [{**agent, "routes": rng.choice((["oral"], ["oral", "intravenous"]))} for agent in kind["agents"]]
+    return drawn
+
+
 def courses(rng: Random, kind: Row, run: Row) -> list[Row]:
+    """Courses of treatment; where their absence is asked for, fewer of them, and a visit."""
+    if kind.get("absence"):
+        return [_course(rng, kind, run) for _ in range(weighed(rng, {0: 3, 1: 4, 2: 1}))] + seen(rng, kind, run)
     return [_course(rng, kind, run) for _ in range(weighed(rng, {0: 1, 1: 4, 2: 4, 3: 2}))]
 
 
 def _course(rng: Random, kind: Row, run: Row) -> Row:
     names = [agent["concept"] for agent in kind["agents"]]
-    row: Row = {"kind": "drug", "concept": rng.choice((*names, *names, "growth_factor_white")), "route": "oral"}
+    row: Row = {"kind": "drug", "concept": rng.choice((*names, *names, "growth_factor_white"))}
+    row |= {"route": weighed(rng, {"oral": 8, "intravenous": 2, "": 1})}
     start = rng.choice(edges(kind["window"], run)) - timedelta(rng.choice((0, 5, 9, 10, 14, 20, 21, 60)))
     length = rng.choice((1, 5, 9, 10, 13, 14, 19, 20, 40))
     shape = weighed(rng, stated=6, told=3, ordered=2, given=1)

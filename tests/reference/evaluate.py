@@ -80,7 +80,8 @@ def _combined(node: Data, world: World, owner: str) -> Said:
         return logic.any_of(_members(node["any-of"], world, owner), _named(node["any-of"]))
     if "at-least" in node:
         data = node["at-least"]
-        return logic.at_least(data["count"], _members(data["of"], world, owner))
+        guarded = ["applies-if" in str(member) for member in data["of"]]
+        return logic.at_least(data["count"], _members(data["of"], world, owner), guarded)
     if "not" in node:
         return negated(of_node(node["not"], world, owner))
     if "applies-if" in node:

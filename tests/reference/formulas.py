@@ -70,7 +70,7 @@ def _from(row: Data, day: date, kind: Data, world: World) -> Said:
     if not people or not all(beside):
         return Said(UNKNOWN)
     if formula.adults and any(who.age < 18 for who in people):
-        return unknown("implausible")
+        return Said(UNKNOWN)
     return one_for_all([_of([row, *chosen], people, formula, kind) for chosen in product(*beside)], "conflicting")
 
 
@@ -86,11 +86,12 @@ def _beside(row: Data, day: date, concept: str, kind: Data, world: World) -> lis
     last = min(moved(day, within or "all", 1), milestone.last, world.as_of.last)
     dated = [other for other in _counted(concept, world) if other.get("time")]
     near = [other for other in dated if moved(day, within or "all", -1) <= time_of(other, world).first <= last]
-    if not near:
-        return []
+    undated = [other for other in _counted(concept, world) if not other.get("time")]
+    if not near:  # without a reach any day counts that is not after the milestone
+        return undated if not within and last == world.as_of.last else []
     nearest = min((abs((time_of(other, world).first - day).days), time_of(other, world).first) for other in near)
     chosen = [other for other in near if time_of(other, world).first == nearest[1]]
-    return chosen + [other for other in _counted(concept, world) if not other.get("time")]
+    return chosen + undated
 
 
 def _people(day: date, world: World) -> list[About]:

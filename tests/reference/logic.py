@@ -27,13 +27,17 @@ def any_of(members: Sequence[Said], named: Sequence[bool] = ()) -> Said:
     return negated(all_of([negated(one) for one in members], named))
 
 
-def at_least(count: int, members: Sequence[Said]) -> Said:
+def at_least(count: int, members: Sequence[Said], guarded: Sequence[bool]) -> Said:
+    """`guarded` tells which of them apply to some patients only: where all that is left is unknown, none of it may apply."""
     applying = [plain(one) for one in members if one.verdict != NOT_APPLICABLE]
     if not applying:
         return said(NOT_APPLICABLE, "not-applicable")
     sure = sum(one.verdict == MET for one in applying)
     open_ = sum(one.verdict == UNKNOWN for one in applying)
     verdict = MET if sure >= count else NOT_MET if sure + open_ < count else UNKNOWN
+    left = [name for one, name in zip(members, guarded, strict=True) if one.verdict != NOT_APPLICABLE]
+    if verdict == NOT_MET and open_ == len(applying) and all(left):
+        return Said(UNKNOWN, merged(applying))
     return Said(verdict, merged([one for one in applying if one.verdict == verdict]))
 
 

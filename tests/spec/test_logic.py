@@ -91,6 +91,8 @@ def test_at_least(members: tuple[str, ...], count: int) -> None:
     met, open_ = members.count(MET), members.count(UNKNOWN) + members.count(CONDITIONAL)
     rule = MET if met >= count else NOT_MET if met + open_ < count else UNKNOWN
     due_here = NOT_APPLICABLE if set(members) == {NOT_APPLICABLE} else rule
+    if rule == NOT_MET and CONDITIONAL in members and set(members) <= {CONDITIONAL, NOT_APPLICABLE}:
+        due_here = UNKNOWN  # in the end none of them may apply
     assert verdict(f"at-least:\n  count: {count}\n  of:\n{indent(listed(members), '  ')}") == due_here
 
 

@@ -1,0 +1,98 @@
+"""Drugs that were not taken: few enough possible days, in a chart that was kept and read to the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date, timedelta
+from fractions import Fraction as F
+
+from tests.reference.absence import contact, known_as_another
+from tests.reference.events import MEDICATIONS, use
+from tests.reference.said import NOT_MET, UNKNOWN, Said, said, unknown
+from tests.reference.spans import FAR_PAST, day_of, every_day, midnight
+from tests.reference.windows import Data, Ends, Window, World
+
+# Shortest and longest half-life in hours, as mappings/concepts/half-lives.csv has them for the codes that are drawn.
+HALF_LIVES = {"azathioprine": (F(5), F(5)), "rituximab": (F("268.8"), F("2258.4"))}
+OF_PRODUCT = {"methotrexate": "oral"}  # its code that is drawn is that of a tablet
+Stretch = tuple[date, date]
+
+
+def back(concept: str, kind: Data, world: World, asked: Window) -> tuple[date, date]:
+    """The first days that are surely, and perhaps, in reach: of the window, and of so many half-lives of the drug."""
+    lows = [day_of(ends.start, world.zone) for ends in asked.ends]
+    sure, most = max(lows), min(lows)
+    if not kind.get("half-lives"):
+        return sure, most
+    milestone = world.milestone(kind["window"]["milestone"])
+    assert milestone is not None
+    if concept in HALF_LIVES:
+        least, longest = (hours * kind["half-lives"] / 24 for hours in HALF_LIVES[concept])
+        lives = milestone.last - timedelta(int(least)), milestone.first - timedelta(-int(-longest // 1))
+    else:
+        lives = milestone.last + timedelta(1), FAR_PAST
+    longer = kind.get("whichever", "longer") == "longer"
+    return (min(sure, lives[0]), min(most, lives[1])) if longer else (max(sure, lives[0]), max(most, lives[1]))
+
+
+def not_taken(kind: Data, world: World, asked: Window, needed: int) -> Said:
+    """The sure days are too few; whether the possible ones are too."""
+    if asked.open:
+        return unknown("pending-event")
+    unnamed = [row for row in world.of("drug") if _any_drug(row, kind)]
+    days: list[set[date]] = []
+    for agent in kind["agents"]:
+        name = agent["concept"]
+        rows = [row for row in world.of("drug") if row.get("concept") == name and by_route(row, agent) is not False]
+        first = kind["agents"][0]["concept"]
+        days.append(_possible(rows, name, kind, world, asked) | _possible(unnamed, first, kind, world, asked))
+    groups = days if kind.get("method") == "per-drug" else [set().union(*days)]
+    if any(len(group) >= needed for group in groups):
+        return Said(UNKNOWN)
+    if not any(name in world.complete for name in MEDICATIONS) or not contact(world, _watched(kind, world, asked)):
+        return unknown("no-record")
+    return said(NOT_MET, "absent")
+
+
+def _any_drug(row: Data, kind: Data) -> bool:
+    """Taken, but of what nobody can tell."""
+    named = [agent["concept"] for agent in kind["agents"]]
+    return not known_as_another(row, named) and row.get("concept") not in named
+
+
+def by_route(row: Data, agent: Data) -> bool | None:
+    """Whether it was given by a route that counts; None where the route is not recorded."""
+    if not agent.get("routes"):
+        return True
+    route = row.get("route") or OF_PRODUCT.get(row.get("concept", ""))
+    return route in agent["routes"] if route else None
+
+
+def _possible(rows: Iterable[Data], concept: str, kind: Data, world: World, asked: Window) -> set[date]:
+    """Days of the window on which one of the records may tell of use."""
+    low = back(concept, kind, world, asked)[1]
+    high = min(max(day_of(ends.end, world.zone) for ends in asked.ends), world.as_of.last)
+    found: set[date] = set()
+    for row in rows:
+        if row.get("status") not in ("not-taken", "entered-in-error"):
+            first, last = _days(row, world)
+            found |= set(every_day(max(first, low), min(last, high)))
+    return found
+
+
+def _days(row: Data, world: World) -> Stretch:
+    at = world.time(row.get("time"))
+    return (at.first, at.last) if at is not None else use(row, world).possible
+
+
+def _watched(kind: Data, world: World, asked: Window) -> Window:
+    """The window in which contact must be shown: as far back as the longest half-life of these drugs reaches, if that counts."""
+    known = [HALF_LIVES[agent["concept"]][1] for agent in kind["agents"] if agent["concept"] in HALF_LIVES]
+    if not kind.get("half-lives") or kind.get("whichever") == "shorter":
+        return asked
+    milestone = world.milestone(kind["window"]["milestone"])
+    assert milestone is not None
+    lows = [day_of(ends.start, world.zone) for ends in asked.ends]
+    lives = milestone.first - timedelta(-int(-max(known, default=F(0)) * kind["half-lives"] / 24 // 1))
+    start = midnight(min(*lows, lives), world.zone)
+    return Window(tuple(Ends(start, ends.end) for ends in asked.ends), asked.open, asked.as_of)

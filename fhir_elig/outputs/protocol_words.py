@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator
+from typing import cast
 
 from fhir_elig.criteria.attestation import Attestation
 from fhir_elig.criteria.base import Kind
@@ -67,14 +68,9 @@ def _node(node: Node, depth: int) -> Iterator[str]:
 
 def _criteria(node: Node) -> Iterator[Node]:
     """The criteria directly inside, through nameless parts."""
-    seen: set[str] = set()
     for _, child in node.inner():
-        if isinstance(child, str):
-            continue
-        for found in [child] if child.id else _criteria(child):
-            if found.id not in seen:
-                seen.add(found.id or "")
-                yield found
+        if not isinstance(child, str):
+            yield from [child] if child.id else _criteria(child)
 
 
 def _remarks(node: Node) -> Iterator[str]:
@@ -99,7 +95,7 @@ def describe(node: Node) -> str:
     if isinstance(kind, AppliesIf):
         return f"only if {_child(kind.when)}: {_child(kind.then)}"
     inside = [child for _, child in kind.parts()]
-    if inside:
+    if inside and not isinstance(kind, Score):
         return f"{node.kind_name}: {'; '.join(_child(child) for child in inside)}"
     return _leaf(kind)
 
@@ -134,10 +130,7 @@ def _leaf(kind: Kind) -> str:
         case Score():
             told_by = "the chart and people's answers" if kind.computed else "people's answers"
             return f"score of {told_by} {kind.limit_text()}"
-        case Attestation():
-            return f"a person answers: {kind.question}"
-        case _:
-            return type(kind).__name__
+    return f"a person answers: {cast(Attestation, kind).question}"
 
 
 def _change(kind: Change) -> str:

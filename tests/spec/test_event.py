@@ -344,6 +344,8 @@ def test_a_sterilising_operation_of_any_date_counts() -> None:
 def test_needs() -> None:
     assert {need.type for need in protocol(SUPPORT).needs()} == {"Patient", "Procedure", "Encounter", *MEDICATIONS}
     assert {need.type for need in protocol(OPEN).needs()} == {"Patient", "Procedure"}
+    drugs_only = protocol("event: {medications: [growth_factor_white]}")
+    assert {need.type for need in drugs_only.needs()} == {"Patient", *MEDICATIONS}
 
 
 def test_a_window_in_hours_says_no_day_of_clearance() -> None:

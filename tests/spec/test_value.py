@@ -79,6 +79,7 @@ LIMITS = [
     Row("words are no number", (hb("normal"),), HB, "unknown", "not-numeric"),
     Row("a coded answer without text", (lab("hemoglobin", Coded(codes=("x|y",))),), HB, "unknown", "not-numeric"),
     Row("a boolean", (lab("hemoglobin", Flag(True)),), HB, "unknown", "not-numeric"),
+    Row("a date", (lab("hemoglobin", "2025-05-01"),), HB, "unknown", "not-numeric"),
     Row("a ratio", (lab("hemoglobin", Odd("Ratio")),), HB, "unknown", "not-numeric"),
     Row("a quantity without a number", (lab("hemoglobin", Quantity(None, unit="g/L")),), HB, "unknown", "not-numeric"),
 ]

@@ -90,6 +90,11 @@ def test_a_window_in_hours_is_over_after_its_milestone() -> None:
     stands(CRITERIA["hours"], (lab("hemoglobin", "100 g/L", "2025-06-05T08:00:00Z"),), "2025-06-06", **DATES)
 
 
+def test_use_that_ended_before_a_window_in_hours_is_not_looked_at_again() -> None:
+    hours = "event: {medications: [growth_factor_white], window: {before: 48 h}}"
+    stands(hours, (drug("growth_factor_white", "2025-05-01", "2025-05-10"),), None)
+
+
 LATE = [
     (
         "a course that goes on grows long enough",

@@ -58,7 +58,7 @@ def assess(protocol: Protocol, record: Record, run: Run) -> Assessment:
         verdict=verdict,
         status=_status(verdict, open_ends),
         recoverable=bool(not_met) and all(result.recoverable for result in not_met),
-        provisional=any(leaf.provisional for result in results for leaf in result.leaves()),
+        provisional=any(part.provisional and not part.criteria for result in results for part in result.walk()),
         valid_until=valid_until(protocol.users, context, results, lambda later: _results(protocol, later)),
         decisive=tuple(result.id for result in open_ends),
         decisions={name: reading for name, reading in sorted(run.decisions.items()) if name in protocol.nodes},

@@ -25,14 +25,14 @@ def valid_until(users: Users, context: Context, results: Results, show: Callable
 
     `users` names the nodes that use a node's outcome, by its identity; `show` gives the results of a context.
     """
-    deaths = _deaths(context)
+    deaths, verdicts = _deaths(context), _verdicts(results)
     for _ in range(MOST_DAYS):
         day = min([due for due, _ in context.dues.values()] + deaths, default=None)
         if day is None:
             return None
         later = context.at(day)
         changed = _evaluate_anew(users, later, [node for due, node in context.dues.values() if due == day])
-        if (changed or day in deaths) and _verdicts(show(later)) != _verdicts(results):
+        if (changed or day in deaths) and _verdicts(show(later)) != verdicts:
             return times.iso(day)
         deaths = [death for death in deaths if death > day]
     return None

@@ -21,7 +21,7 @@ from fhir_elig.criteria.context import Context, Frame
 from fhir_elig.criteria.limits import show
 from fhir_elig.criteria.outcome import Outcome, reason_of, unknown
 from fhir_elig.criteria.picks import may_be_earliest, may_be_latest, one_verdict
-from fhir_elig.criteria.select import Candidate, Found, evidence_of, gather, interpret, mark_leaving, superseded
+from fhir_elig.criteria.select import Candidate, Found, evidence_of, gather, interpret, mark_leaving, newest, superseded
 from fhir_elig.quantity import Analyte, Interval, Quantity, compare, parse_number
 from fhir_elig.record import Counts, Need, Result
 from fhir_elig.times import When
@@ -107,6 +107,12 @@ class Change(Kind):
         return amount if isinstance(amount, Fraction) else None
 
     @cached_property
+    def _reads(self) -> tuple[object, ...]:
+        """What its results hang on: the same for criteria that read the same values in the same window."""
+        kinds = tuple((series.analyte, series.concepts) for series in self.kinds)
+        return kinds, self.window.key, self._criterion if self.measurable else None
+
+    @cached_property
     def _names(self) -> frozenset[str]:
         return frozenset(name for series in self.kinds for name in series.concepts)
 
@@ -123,7 +129,11 @@ class Change(Kind):
         return outcome.plus(settled_by=self._settled, provisional=bool(frame.stand_in))
 
     def _by_kind(self, frame: Frame, context: Context) -> Outcome:
-        series = self._series(frame, context)
+        series = context.series.get(self._reads)
+        if series is None:
+            series = context.series[self._reads] = self._series(frame, context)
+        for found in series:
+            mark_leaving((*found.candidates, *found.not_final), frame, context)
         for found, analyte in zip(series, self._analytes, strict=True):
             paired = self._pair(found, analyte, context)
             if paired is not None:
@@ -139,8 +149,8 @@ class Change(Kind):
             return unknown(Reason.NOT_FOUND, evidence=evidence, set_aside=aside, notes=("one value only",))
         old = [result for found in series for result in found.too_old]
         if old:
-            newest = max(old, key=lambda r: (r.time.start if r.time else 0, r.reference))
-            return unknown(Reason.TOO_OLD, evidence=(evidence_of(newest, note=f"older than {frame.text}"),), set_aside=aside)
+            evidence = (evidence_of(newest(old), note=f"older than {frame.text}"),)
+            return unknown(Reason.TOO_OLD, evidence=evidence, set_aside=aside)
         reason = Reason.NOT_FINAL if any(found.not_final for found in series) else Reason.NOT_FOUND
         return unknown(reason, set_aside=aside)
 
@@ -172,7 +182,6 @@ class Change(Kind):
                 found.candidates.append(candidate)
             elif place is BEFORE:
                 found.too_old.append(result)
-        mark_leaving((*found.candidates, *found.not_final), frame, context)
         return found
 
     def _candidate(self, result: Result, analyte: Analyte, context: Context) -> Candidate:

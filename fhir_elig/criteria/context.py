@@ -20,6 +20,7 @@ from fhir_elig.windows import AFTER, BEFORE, INSIDE, PARTLY, Bounds, Place
 
 if TYPE_CHECKING:
     from fhir_elig.criteria.node import Node
+    from fhir_elig.criteria.select import Found
 
 
 NEVER = LAST_DAY + 1
@@ -86,10 +87,11 @@ class Context:
         self.concepts = concepts
         self.nodes = nodes
         self.stand_ins = stand_ins
-        self.facts = Facts(record, run.answers.get(record.patient, ()), concepts)
+        self.facts = Facts(record, run, concepts)
         self.as_of = run.as_of
         self.quiet = False  # only the verdicts matter: nothing is written out for people
         self.frames: dict[tuple[str, str, str], Frame | None] = {}
+        self.series: dict[tuple[object, ...], list[Found]] = {}  # results by kind, by who reads them
         self.seen: tuple[tuple[When, Fact] | None, When | None] | None = None  # the latest contact, and the next one to come
         self.memo: dict[int, Outcome] = {}
         self.dues: dict[int, tuple[int, Node]] = {}
@@ -102,7 +104,7 @@ class Context:
         later = copy.copy(self)
         later.as_of = times.days(day, day, self.run.time_zone)
         later.quiet = True
-        later.frames, later.seen = {}, None
+        later.frames, later.series, later.seen = {}, {}, None
         later.latest_due = later.due = NEVER
         return later
 

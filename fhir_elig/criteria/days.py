@@ -100,10 +100,10 @@ def span_days(span: Span) -> tuple[int, int]:
 
 def clip(days: Days, low: int, high: int) -> Days:
     """The days from `low` to `high`."""
-    if low > high:
-        return []
     return [
-        (first if first > low else low, last if last < high else high) for first, last in days if low <= last >= first <= high
+        (first if first > low else low, last if last < high else high)
+        for first, last in days
+        if low <= last >= first <= high >= low
     ]
 
 

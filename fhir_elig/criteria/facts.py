@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from functools import cached_property
-from typing import TypeVar, cast
+from operator import itemgetter
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from fhir_elig.concepts import Concepts, Match
 from fhir_elig.quantity import Reading
 from fhir_elig.record import Answer, Contact, Counts, Event, Fact, Medication, Problem, Record, Result
 from fhir_elig.times import When
 
+if TYPE_CHECKING:
+    from fhir_elig.criteria.context import Run
+
 # Members of an Enum that are asked for often: in Python 3.11 they are found more slowly in their class than here.
 _YES, _OTHER = Counts.YES, Match.NO
 _SEEN = (_YES, Counts.NOT_FINAL)
+Placed = tuple[int, int, Result]  # its day, and its place in the record
 Matched = TypeVar("Matched", Event, Medication, Problem)
 
 
 class Facts:
     """A record's facts, arranged once for all criteria: results by concept, dated contacts, who the patient is."""
 
-    def __init__(self, record: Record, told: Sequence[Answer], concepts: Concepts) -> None:
+    def __init__(self, record: Record, run: Run, concepts: Concepts) -> None:
         self.results: dict[str, list[Result]] = {}
         self.doubtful: dict[str, list[Result]] = {}
         self.mixed: set[str] = set()
@@ -37,9 +43,10 @@ class Facts:
                 self.mixed.add(result.reference)
         self.any_missing = bool(record.refused) or any(entry.broken for entry in record.retrieved)
         self.answers: dict[str, list[Answer]] = {}
-        for answer in (*record.answers, *told):
+        for answer in (*record.answers, *run.answers.get(record.patient, ())):
             self.answers.setdefault(answer.item, []).append(answer)
         self._record = record
+        self._now = run.as_of.end
 
     @cached_property
     def contacts(self) -> list[tuple[When, Fact]]:
@@ -79,6 +86,34 @@ class Facts:
         if found is None:
             found = self.by_names[names] = self._of(names)
         return found
+
+    def said(self, names: tuple[str, ...]) -> frozenset[Counts]:
+        """How the results of these concepts that have a value count."""
+        found = self.matched.get(("said", names))
+        if found is None:
+            found = self.matched["said", names] = frozenset(r.counts for r in self.of(names) if r.value is not None)
+        return cast("frozenset[Counts]", found)
+
+    def beside(self, names: tuple[str, ...], first: int, last: int) -> list[Result]:
+        """The results of these concepts that may lie on these days, in the record's order, and all that are still to come.
+
+        Those of one day are found without a look at the others, so that a long history costs no more than its length.
+        """
+        found = self.matched.get(("beside", names))
+        if found is None:
+            found = self.matched["beside", names] = self._by_day(names)
+        by_day, wide = cast("tuple[list[Placed], list[Placed]]", found)
+        near = by_day[bisect_left(by_day, (first,)) : bisect_left(by_day, (last + 1,))]
+        return [result for *_, result in sorted([*near, *wide], key=itemgetter(1))]
+
+    def _by_day(self, names: tuple[str, ...]) -> tuple[list[Placed], list[Placed]]:
+        by_day: list[Placed] = []
+        wide: list[Placed] = []
+        for place, result in enumerate(self.of(names)):
+            when = result.time
+            precise = when is not None and when.one_day and when.end <= self._now
+            (by_day if precise else wide).append((when.first if when is not None else 0, place, result))
+        return sorted(by_day, key=itemgetter(0)), wide
 
     def _of(self, names: tuple[str, ...]) -> list[Result]:
         lists = [self.results[name] for name in names if name in self.results]

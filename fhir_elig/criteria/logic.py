@@ -92,11 +92,10 @@ def _reason(verdict: Verdict, children: Sequence[Child], outcomes: Sequence[Outc
     if verdict is NOT_APPLICABLE:
         return Reason.NOT_APPLICABLE
     deciding = [(child, o) for child, o in zip(children, outcomes, strict=True) if o.verdict is verdict]
-    if not deciding:
-        return outcomes[0].reason
+    first = deciding[0][1] if deciding else outcomes[0]
     if verdict is UNKNOWN and all(not isinstance(child, str) and not child.id for child, _ in deciding):
-        return next((o.reason for _, o in deciding if o.reason not in _NOTHING), deciding[0][1].reason)
-    return deciding[0][1].reason
+        return next((o.reason for _, o in deciding if o.reason not in _NOTHING), first.reason)
+    return first.reason
 
 
 _NOTHING = (Reason.NOT_FOUND, Reason.NO_RECORD)

@@ -34,6 +34,9 @@ def analyte_of(source: Input, result: Result, context: Context) -> Analyte:
     return context.concepts.analytes[context.concepts.by_name[name].analyte]
 
 
+Days = tuple[int, int] | None  # the first and the last day; None for any
+
+
 class Near(msgspec.Struct):
     """A result beside another one: how near and how far it may lie, in days, and whether it surely lies within reach."""
 
@@ -49,9 +52,11 @@ def nearest(source: Input, to: Result, frame: Frame, context: Context) -> Readin
     time = to.time
     if time is None:
         return Reading(reason=Reason.IMPRECISE_DATE)
-    found = [one for result in context.facts.of(source.concepts) for one in _near(source, result, to, time, frame, context)]
+    facts, within = context.facts, _within(source, time)
+    beside = facts.of(source.concepts) if within is None else facts.beside(source.concepts, *within)
+    found = [one for result in beside for one in _near(source, result, to, time, within, frame, context)]
     if not found:
-        counts = {r.counts for r in context.facts.of(source.concepts) if r.value is not None}
+        counts = facts.said(source.concepts)
         waiting = Reason.NOT_FINAL if Counts.NOT_FINAL in counts else Reason.NOT_FOUND
         return Reading(reason=Reason.TOO_OLD if Counts.YES in counts else waiting)
     reach = min((one.farthest for one in found if one.sure), default=None)
@@ -63,6 +68,14 @@ def nearest(source: Input, to: Result, frame: Frame, context: Context) -> Readin
     return _read_nearest(source, _by_the_clock(nearest, time), context)
 
 
+def _within(source: Input, time: When) -> Days:
+    """The days that are near enough to a result of that time."""
+    if source.within == SAME_TIME:
+        return time.first, time.last
+    span = times.parse_span(source.within or "")
+    return None if span is None else (span.shift(time.first, -1), span.shift(time.last, 1))
+
+
 def together(one: Result, other: Result) -> bool:
     """Whether two results are of one specimen or recording: one day or instant for both, and the same specimen."""
     first, second = one.time, other.time
@@ -71,7 +84,7 @@ def together(one: Result, other: Result) -> bool:
     return (first.start, first.end) == (second.start, second.end) and one.specimen == other.specimen
 
 
-def _near(source: Input, result: Result, to: Result, time: When, frame: Frame, context: Context) -> list[Near]:
+def _near(source: Input, result: Result, to: Result, time: When, within: Days, frame: Frame, context: Context) -> list[Near]:
     when = result.time or context.as_of.until()  # without a time it may be the nearest
     unsaid = result.value is None or bool(result.absent)
     if result.counts is not Counts.YES or (unsaid and result.absent not in RESTRICTED_ABSENCE):
@@ -81,8 +94,7 @@ def _near(source: Input, result: Result, to: Result, time: When, frame: Frame, c
         return []
     if source.within == SAME_TIME and not together(result, to):
         return []
-    span = times.parse_span(source.within or "")
-    low, high = (-1, 10**9) if span is None else (span.shift(time.first, -1), span.shift(time.last, 1))
+    low, high = within or (-1, 10**9)
     if when.last < low or when.first > high:
         return []
     farthest = max(when.last - time.first, time.last - when.first)

@@ -135,19 +135,17 @@ class Value(Kind):
         broken = context.incomplete(("Observation",), self._reads)
         if broken is not None:
             outcome = outcome.plus(also=(ALWAYS,)) if self._stands_alone(outcome, found) else broken
-        outcome = self._pending(outcome, found) if frame.open else outcome
+        if frame.open:
+            outcome = self._pending(outcome, found)
         aside = superseded(found, chosen) if outcome is not broken else found.aside
-        return outcome.plus(
-            set_aside=tuple(dict.fromkeys((*outcome.set_aside, *aside))),
-            settled_by=outcome.settled_by or self._settled,
-            recoverable=True,
-            recoverable_from=context.as_of.text[:10],
-            provisional=bool(frame.stand_in),
-            notes=(*outcome.notes, *self._stands_in(frame)),
-        )
-
-    def _stands_in(self, frame: Frame) -> tuple[str, ...]:
-        return (f"{frame.stand_in} stands in for {self.window.milestone}",) if frame.stand_in else ()
+        if aside or outcome.set_aside:
+            outcome.set_aside = tuple(dict.fromkeys((*outcome.set_aside, *aside)))
+        if frame.stand_in:
+            outcome.notes = (*outcome.notes, f"{frame.stand_in} stands in for {self.window.milestone}")
+        outcome.settled_by = outcome.settled_by or self._settled
+        outcome.recoverable, outcome.recoverable_from = True, context.as_of.text[:10]
+        outcome.provisional = bool(frame.stand_in)
+        return outcome
 
     def _derives(self, found: Found) -> bool:
         """Whether a value is derived: results that are not there yet may be nearer to its own than those that it was made of."""
@@ -207,7 +205,9 @@ class Value(Kind):
     def _judge(self, candidate: Candidate, context: Context) -> Outcome:
         when, also = ((candidate.time,), ()) if candidate.time is not None else ((), (ALWAYS,))
         if self.answer is not None:
-            return self._answered(candidate, context).plus(when=when, also=also).within(self.window.label)
+            outcome = self._answered(candidate, context).within(self.window.label)
+            outcome.when, outcome.also = when, also
+            return outcome
         if candidate.reading.interval is None:
             reason = candidate.reading.reason or Reason.NOT_NUMERIC
             found = unknown(reason, evidence=candidate.evidence, notes=candidate.notes, when=when, also=also)

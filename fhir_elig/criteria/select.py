@@ -154,13 +154,19 @@ def nothing_found(found: Found, window: str) -> Outcome:
     if found.not_final:
         return unknown(Reason.NOT_FINAL, evidence=tuple(evidence_of(r, note=f"status {r.status}") for r in found.not_final))
     if found.too_old:
-        newest = max(found.too_old, key=lambda r: (r.time.start if r.time else 0, r.reference))
-        return unknown(Reason.TOO_OLD, evidence=(evidence_of(newest, note=f"older than {window}"),))
+        return unknown(Reason.TOO_OLD, evidence=(evidence_of(newest(found.too_old), note=f"older than {window}"),))
     return unknown(Reason.NOT_FOUND)
+
+
+def newest(results: Iterable[Result]) -> Result:
+    """The one that began last; of those that began at once the last by reference."""
+    return max(results, key=lambda r: (r.time.start if r.time else 0, r.reference))
 
 
 def superseded(found: Found, taken: Sequence[Candidate]) -> tuple[SetAside, ...]:
     """What was set aside, and the candidates that a newer one replaced."""
+    if len(taken) == len(found.candidates):
+        return tuple(dict.fromkeys(found.aside)) if found.aside else ()
     used = {id(c) for c in taken}
     older = [SetAside(c.result.reference, "superseded") for c in found.candidates if id(c) not in used]
     return tuple(dict.fromkeys((*older, *found.aside)))

@@ -77,6 +77,7 @@ class Writing(Plain):
     )
     store: str = ""
     folder: str = ""
+    proposal: bool = False
     also: tuple[Literal["AuditEvent", "List", "Questionnaire", "ServiceRequest"], ...] = ()
     outbox: str = ""
 

@@ -23,6 +23,7 @@ from fhir_elig.sinks.fhir_store import Store
 from fhir_elig.sinks.ndjson import Folder, files_plan
 from fhir_elig.sinks.outbox import Outbox
 from fhir_elig.sinks.plan import SET, How, Plan, Rules, make_plan, plan_text, subject_key
+from fhir_elig.sinks.proposals import propose
 from fhir_elig.sinks.wire import Wire
 from fhir_elig.sources.access import access
 from fhir_elig.sources.addresses import parse_base
@@ -57,6 +58,7 @@ def rules_of(screening: Screening, options: Options) -> Rules:
         allow=frozenset(file.write.allow),
         also=file.write.also,
         store=bool(file.write.store),
+        proposal=file.write.proposal,
         canonical_base=file.canonical_base,
     )
 
@@ -97,13 +99,15 @@ def writer(screening: Screening, options: Options, fhir_version: str, *, dry_run
         fix = "add  --server URL,  or  write: {folder: PATH}  to the site file"
         raise UsageError("--write needs a server or a folder", code="FE0105", where="--write", fix=fix)
     folder = options.site.parent if options.site is not None else Path()
-    way = access(server_of(screening, options), screening.site.file.server, SET, folder=folder, write=(*SET, *rules.also))
+    kinds = ("ServiceRequest",) if rules.proposal else (*SET, *rules.also)
+    way = access(server_of(screening, options), screening.site.file.server, SET, folder=folder, write=kinds)
     transport = way.transport(options.timeout)
     declared = read_declared(read_metadata(way, transport, transport.deadline()).statement)
     plan = make_plan(str(transport.base), declared, rules)
-    _granted(transport)
+    _granted(transport, "ServiceRequest" if rules.proposal else "ResearchSubject")
     wire = Wire(transport)
-    _study_is_there(wire, plan)
+    if not rules.proposal or declared.offer("ResearchStudy").read:
+        _study_is_there(wire, plan)
     outbox = None if dry_run else Outbox(outbox_path(screening, folder))
     try:
         yield Writer(wire, plan, outbox, screening.protocol)
@@ -139,12 +143,12 @@ class FileWriter:
             _tell(one, tally)
 
 
-def _granted(transport: Transport) -> None:
+def _granted(transport: Transport, kind: str) -> None:
     """A token that does not tell what it covers is believed. Raises AuthorisationError."""
     grant = transport.credentials.grant(transport.deadline())
-    if grant is not None and not (grant.allows("ResearchSubject", _CHANGE) or grant.narrow("ResearchSubject")):
+    if grant is not None and not (grant.allows(kind, _CHANGE) or grant.narrow(kind)):
         why, fix = "no scope to create and update it was granted", "ask for one, or screen without --write"
-        raise AuthorisationError(why, code="FE0403", where="ResearchSubject", fix=fix)
+        raise AuthorisationError(why, code="FE0403", where=kind, fix=fix)
 
 
 def outbox_path(screening: Screening, folder: Path) -> Path:
@@ -158,6 +162,10 @@ def outbox_path(screening: Screening, folder: Path) -> Path:
 
 
 def _carry_out(found: Sequence[Assessment], wire: Wire, plan: Plan, outbox: Outbox, protocol: Protocol, tally: Tally) -> None:
+    if plan.rules.proposal:
+        for one in found:
+            _tell(propose(one, plan, Beside(wire, plan), wire.deadline()), tally)
+        return
     recorded = _now()
     links = _tool(found, wire, plan)
     if plan.how.get("Questionnaire", How.NOT) is not How.NOT:

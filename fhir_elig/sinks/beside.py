@@ -43,7 +43,7 @@ class Beside:
     def keep(self, resource: Resource, deadline: float) -> str:
         """The reference under which the resource stands on the server, made if it was not there."""
         kind = resource["resourceType"]
-        found = self._find(resource, deadline)
+        found = self.find(resource, deadline)
         if found is None:
             found = self._made(resource, deadline)
         if not same(
@@ -52,7 +52,8 @@ class Beside:
             raise WriteConflictError("something else stands under our id", where=kind, fix="look at the record; it was left")
         return _reference(found)
 
-    def _find(self, resource: Resource, deadline: float) -> Resource | None:
+    def find(self, resource: Resource, deadline: float) -> Resource | None:
+        """What stands there: under our id, or with the resource's first identifier."""
         kind = resource["resourceType"]
         if self._plan.how[kind] is How.PUT:
             return self._wire.read(kind, resource["id"], deadline)
@@ -71,13 +72,13 @@ class Beside:
         try:
             answer = self._sent(resource, deadline)
         except WriteConflictError:
-            found = self._find(resource, deadline)
+            found = self.find(resource, deadline)
             if found is None:
                 raise
         except UnansweredError:
-            found = self._find(resource, deadline)
+            found = self.find(resource, deadline)
         else:
-            found = self._wire.read(kind, answer.id, deadline) if answer.id else self._find(resource, deadline)
+            found = self._wire.read(kind, answer.id, deadline) if answer.id else self.find(resource, deadline)
         if found is None:
             raise UnansweredError(f"a {kind} was sent and does not show", fix="run again: it looks first, and then finishes")
         return found
@@ -147,7 +148,7 @@ class Beside:
             recorded=recorded,
             canonical_base=self._plan.rules.canonical_base,
         )
-        found = self._find(made, deadline) or self._made(made, deadline)
+        found = self.find(made, deadline) or self._made(made, deadline)
         for left in reversed(range(_LIST_TRIES)):
             more = with_subjects(found, subjects, recorded=recorded)
             if more is None:

@@ -31,12 +31,14 @@ class How(StrEnum):
 
 
 class Rules(msgspec.Struct, frozen=True, kw_only=True):
-    """What the site file says of writing; `store` tells that it vouches for this server as a research store."""
+    """What the site file says of writing; `store` tells that it vouches for this server as a research store,
+    `proposal` that nothing but a ServiceRequest is written, to propose the referral."""
 
     study: str
     allow: frozenset[str] = frozenset({"candidate", "potential-candidate"})
     also: tuple[str, ...] = ()
     store: bool = False
+    proposal: bool = False
     canonical_base: str = DEFAULT_BASE
 
 
@@ -64,6 +66,8 @@ def make_plan(base: str, declared: Declared, rules: Rules) -> Plan:
     """Raises SourceError (FE0504) where nothing can be written safely."""
     if declared.fhir_version is None:
         raise _refused("the server speaks neither FHIR R4 nor R5")
+    if rules.proposal:
+        return _proposing(base, declared.fhir_version, declared, rules)
     subject = declared.offer("ResearchSubject")
     full = rules.store or ((subject.create or subject.update_create) and subject.read)
     if not full:
@@ -73,6 +77,16 @@ def make_plan(base: str, declared: Declared, rules: Rules) -> Plan:
     if how["ResearchSubject"] is How.NOT:
         raise _refused("a ResearchSubject cannot be made there so that a second one is ruled out")
     return Plan(base=base, fhir_version=declared.fhir_version, rules=rules, how=how, looks=looks)
+
+
+def _proposing(base: str, fhir_version: FhirVersion, declared: Declared, rules: Rules) -> Plan:
+    """Where nothing but proposals is written."""
+    offer = declared.offer("ServiceRequest")
+    how = _how("ServiceRequest", declared, rules)
+    if how is How.NOT or not (offer.read or rules.store):
+        raise _refused("a ServiceRequest cannot be made there so that a second one is ruled out")
+    looks = frozenset({"ServiceRequest"}) if _can_look("ServiceRequest", offer) else frozenset[str]()
+    return Plan(base=base, fhir_version=fhir_version, rules=rules, how={"ServiceRequest": how}, looks=looks)
 
 
 def _refused(why: str) -> SourceError:
@@ -141,6 +155,9 @@ def plan_text(plan: Plan, assessments: list[Assessment]) -> str:
     lines.append(f"  states that may be set: {', '.join(sorted(plan.rules.allow)) or 'none'}")
     for name in plan.rules.also:
         lines.append(f"  {name}: {plan.how[name].value}")
+    if plan.rules.proposal:
+        lines.append(f"  ServiceRequest as a proposal: {plan.how['ServiceRequest'].value}, if none is there")
+        return "\n".join(lines)
     for one in assessments:
         lines.append(f"{one.patient}  {one.status}")
         lines += [f"  {step.case:<18} {step.does}" for step in steps(plan, one)]

@@ -23,7 +23,7 @@ from fhir_elig.cli.bulk import (
 )
 from fhir_elig.cli.engines import ENGINES, EngineOption, RemoteOption, run_on_spark
 from fhir_elig.cli.options import AnswersOption, AsOfOption, CompleteOption, EventOption, SiteOption, known
-from fhir_elig.errors import FhirEligError
+from fhir_elig.errors import FhirEligError, UsageError
 
 if TYPE_CHECKING:
     from fhir_elig.cohort.job import Finished
@@ -85,6 +85,7 @@ def run(
     if bulk:
         options = exported(options, Path(out), asked)
     if engine == "spark":
+        _check_spark(data, after)
         return run_on_spark(options, out, spark_remote)
     options = msgspec.structs.replace(options, after=str(after or ""))
     folder = Path(out)
@@ -92,6 +93,15 @@ def run(
         finished = begin(options, RunFolder(folder), jobs)
     _tell(finished, folder)
     return finished.exit_code
+
+
+def _check_spark(data: str, after: Path | None) -> None:
+    """Raises UsageError where Spark would quietly do something else than what was asked for."""
+    from fhir_elig.cohort.facts.jobs import is_kept
+
+    if data and (is_kept(data) or after is not None):
+        why = "facts are read, and results taken over, by the local engine alone"
+        raise UsageError(why, code="FE0105", where="--engine spark", fix="leave out  --engine spark")
 
 
 @app.command()

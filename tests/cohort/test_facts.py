@@ -174,6 +174,12 @@ def test_facts_of_facts_are_those_that_are_there(facts: Path, tmp_path: Path, ca
     assert f"they are in {facts}" in capsys.readouterr().err
 
 
+def test_what_spark_does_not_do_is_refused(facts: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert begin(facts, tmp_path / "run", *LATER, "--engine", "spark") == 2
+    assert begin(tmp_path, tmp_path / "run", *LATER, "--engine", "spark", "--after", str(facts.parent)) == 2
+    assert capsys.readouterr().err.count("by the local engine alone") == 2
+
+
 def test_purge_removes_the_facts_too(charts: Path, tmp_path: Path) -> None:
     facts = cached(charts, tmp_path / "run")
     assert {path.stat().st_mode & 0o777 for path in facts.iterdir()} == {0o600}

@@ -47,7 +47,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
     **{name: kind.__struct_fields__ for name, kind in _KINDS.items()},
 }
 _SEEN = frozenset({Counts.YES, Counts.NOT_FINAL})
-_MOST = 65_536  # cells that are remembered for each field
+_MOST = 4096  # cells that are remembered for each field
 
 _encode = msgspec.json.encode
 
@@ -118,6 +118,7 @@ class _Column:
         self.name = name
         hint = get_type_hints(kind)[name]
         self._form = _form(hint, time_zone)
+        self._plain = hint is str
         default = {field.name: field.default for field in msgspec.structs.fields(kind)}[name]
         self.default = None if default is msgspec.NODEFAULT else default
         self._known: dict[str, Any] = {}
@@ -127,6 +128,9 @@ class _Column:
 
     def read(self, cells: Iterable[Cell]) -> Iterator[Any]:
         known, read = self._known, self._form.read
+        if self._plain:
+            yield from (self.default if cell is None else cell for cell in cells)
+            return
         for cell in cells:
             if cell is None:
                 yield self.default

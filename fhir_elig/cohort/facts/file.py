@@ -22,7 +22,7 @@ from fhir_elig.cohort.matrix_file import pyarrow
 from fhir_elig.errors import DataError
 from fhir_elig.record import Record
 
-ROW_GROUP = 20_000  # facts that are held in memory before they are written
+ROW_GROUP = 6_000  # facts that are held in memory before they are written
 FAILURE = "failure"  # the kind of the row of a patient without a record
 _HEAD = ("patient", "form", "fact", "exit_codes", "failure")
 COLUMNS = (*_HEAD, *dict.fromkeys(name for names in FIELDS.values() for name in names))
@@ -38,7 +38,7 @@ class FactsFile:
     """Writes entries in the order in which they come, a group at a time, so that memory does not grow with the cohort."""
 
     def __init__(self, stream: BinaryIO) -> None:
-        self._arrow = arrow = pyarrow()
+        self._arrow = arrow = _arrow()
         self._schema = arrow.schema([arrow.field(name, arrow.string()) for name in COLUMNS])
         self._writer = arrow.parquet.ParquetWriter(
             stream,
@@ -89,9 +89,9 @@ class FactsReader:
     """Reads a group of patients at a time. Raises DataError if the file is not one that this version wrote."""
 
     def __init__(self, path: Path | BinaryIO, time_zone: str) -> None:
-        arrow = pyarrow()
+        arrow = _arrow()
         try:
-            self._file = arrow.parquet.ParquetFile(path)
+            self._file = arrow.parquet.ParquetFile(path, pre_buffer=False)
         except (OSError, arrow.ArrowException):
             raise _unreadable(path) from None
         if tuple(self._file.schema_arrow.names) != COLUMNS:
@@ -105,7 +105,7 @@ class FactsReader:
     def of(self, group: int) -> Iterator[Kept]:
         """The patients of a group, sorted, with their records."""
         drafts: dict[tuple[str, str], _Draft] = {}
-        for kind, rows in self._by_kind(self._file.read_row_group(group)):
+        for kind, rows in self._by_kind(self._file.read_row_group(group, use_threads=False)):
             keys = zip(_texts(rows, "patient"), (form or "" for form in _texts(rows, "form")), strict=True)
             own = [drafts.setdefault(key, _Draft()) for key in keys]
             if kind in (RECORD, FAILURE):
@@ -115,10 +115,12 @@ class FactsReader:
                 cells = (_texts(rows, name) for name in FIELDS[kind])
                 for draft, fact in zip(own, self._cells.read(kind, cells), strict=True):
                     draft.facts.setdefault(kind, []).append(fact)
-        people: dict[str, Kept] = {}
-        for (patient, form), draft in sorted(drafts.items()):
-            people.setdefault(patient, Kept(patient, {})).records[form] = draft.record(patient), draft.codes, draft.why
-        return iter(people.values())
+        for patient, forms in groupby(sorted(drafts), key=lambda key: key[0]):
+            kept = Kept(patient, {})
+            for key in forms:
+                draft = drafts.pop(key)
+                kept.records[key[1]] = draft.record(patient), draft.codes, draft.why
+            yield kept
 
     @staticmethod
     def _by_kind(table: Any) -> Iterator[tuple[str, Any]]:
@@ -141,6 +143,13 @@ class _Draft(msgspec.Struct):
             return None
         lists: dict[str, Any] = {name: tuple(self.facts.get(kind, ())) for name, kind in LISTS.items()}
         return Record(patient=patient, person=self.facts.get(PERSON, (None,))[0], **lists, **self.facts[RECORD][0])
+
+
+def _arrow() -> Any:
+    """pyarrow, taking its memory from the system: its own pool keeps what it once had."""
+    arrow = pyarrow()
+    arrow.set_memory_pool(arrow.system_memory_pool())
+    return arrow
 
 
 def _texts(table: Any, name: str) -> list[Any]:

@@ -63,10 +63,11 @@ class Reach(msgspec.Struct, frozen=True):
             return self.frame
         known = context.concepts.half_lives
         hours = [max(known[code]) for name in concepts for code in context.concepts.by_name[name].codes if code in known]
-        _, (low, _) = self.frame.bounds.days(context.run.time_zone)
-        day = min(low, self.frame.high.first - ceil(max(hours, default=Fraction(0)) * self.half_lives / 24))
-        bounds = msgspec.structs.replace(self.frame.bounds, exact_low=False, low_early=day, low_late=day)
-        before = Span(self.frame.high.first - day, Unit.DAY)
+        goal, back = self.frame.high, ceil(max(hours, default=Fraction(0)) * self.half_lives / 24)
+        (low_late, _), (low_early, _) = self.frame.bounds.days(context.run.time_zone)
+        early, late = min(low_early, goal.first - back), min(low_late, goal.last - back)
+        bounds = msgspec.structs.replace(self.frame.bounds, exact_low=False, low_early=early, low_late=late)
+        before = Span(goal.first - early, Unit.DAY)
         return msgspec.structs.replace(self.frame, bounds=bounds, before=before)
 
 

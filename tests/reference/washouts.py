@@ -92,7 +92,8 @@ def _watched(kind: Data, world: World, asked: Window) -> Window:
         return asked
     milestone = world.milestone(kind["window"]["milestone"])
     assert milestone is not None
-    lows = [day_of(ends.start, world.zone) for ends in asked.ends]
-    lives = milestone.first - timedelta(-int(-max(known, default=F(0)) * kind["half-lives"] / 24 // 1))
-    start = midnight(min(*lows, lives), world.zone)
-    return Window(tuple(Ends(start, ends.end) for ends in asked.ends), asked.open, asked.as_of)
+    length = timedelta(-int(-max(known, default=F(0)) * kind["half-lives"] / 24 // 1))
+    days = every_day(milestone.first, milestone.last)
+    lows = [min(day_of(ends.start, world.zone), day - length) for ends, day in zip(asked.ends, days, strict=True)]
+    found = (Ends(midnight(low, world.zone), ends.end) for low, ends in zip(lows, asked.ends, strict=True))
+    return Window(tuple(found), asked.open, asked.as_of)

@@ -13,7 +13,7 @@ NODE_MODULES := $(VALIDATORS)/node_modules/.package-lock.json
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check docs prove kills bench coverage lock clean
+.PHONY: help demo test check docs prove kills bench classic coverage lock clean
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -50,6 +50,13 @@ bench: $(VENV)/.dev ## measure one patient and a whole hospital, write docs/benc
 	@$(BIN)/python -m benchmarks.again --write
 	@$(BIN)/python -m benchmarks.live --write
 	@$(BIN)/python -m benchmarks.whatif --write
+
+SPARK ?= 4.0.1
+classic: $(VENV)/.dev .tools/spark-$(SPARK) ## hold a run on classic PySpark (needs Java 17) against the local run
+	@PYTHONPATH=.tools/spark-$(SPARK) PYSPARK_PYTHON=$(CURDIR)/$(BIN)/python $(BIN)/python -m benchmarks.spark_classic
+
+.tools/spark-$(SPARK):
+	@$(PIP) install --target $@ 'pyspark==$(SPARK)' || { rm -rf $@; exit 1; }
 
 coverage: $(VENV)/.dev $(NODE_MODULES) ## branch coverage of the package
 	@$(BIN)/python -m pytest --quiet --cov --cov-report=term-missing:skip-covered

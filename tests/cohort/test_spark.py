@@ -90,7 +90,7 @@ def local(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_run_on_spark_has_the_rows_of_the_local_run(data: Path, local: Path, remote: str, tmp_path: Path) -> None:
     out = tmp_path / "run"
-    run(["cohort", "run", *COMMON, "--data", str(data), "--engine", "spark", "--spark-remote", remote, "--out", str(out)])
+    run(["cohort", "run", *COMMON, "--data", f"file://{data}", "--engine", "spark", "--spark-remote", remote, "--out", str(out)])
     for name in ("assessments.ndjson", "errors.ndjson"):
         assert (out / name).read_text() == (local / name).read_text(), name
     ours, theirs = ([json.loads(line) for line in (one / "quarantine.ndjson").read_text().splitlines()] for one in (out, local))

@@ -71,9 +71,7 @@ class Files:
         """One file; gives the manifest whose links hold now. Raises Expired where new links do not help."""
         for again in (False, True):
             file: File = getattr(status, member)[number]
-            address, own = self._address(file.url)
-            with_token = status.needs_token is True or (status.needs_token is None and own)
-            refused = self._sender.fetch(address, path, with_token=with_token)
+            refused = self._sender.fetch(self._address(file.url), path, with_token=status.needs_token)
             if refused is None:
                 self._talk(f"export: {path.name}")
                 return status
@@ -85,13 +83,12 @@ class Files:
             status = fresh
         raise AssertionError
 
-    def _address(self, url: str) -> tuple[str, bool]:
-        """The address of a file, and whether it is the server's own. Raises LinkError."""
+    def _address(self, url: str) -> str:
+        """The address of a file. Raises LinkError."""
         address = urljoin(f"{self._base}/", url)
-        own = is_of(self._base, address)
-        if not own and not any(is_of(host, address) for host in self._hosts):
+        if not any(is_of(host, address) for host in (self._base, *self._hosts)):
             raise LinkError("a file of the export lies at another host", fix="list it in the site file: server > file_hosts")
-        return address, own
+        return address
 
 
 def _alike(one: Status, other: Status) -> bool:

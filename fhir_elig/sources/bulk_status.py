@@ -28,13 +28,13 @@ class File(msgspec.Struct, frozen=True):
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):
-    """One page of a manifest. `needs_token`: None where the server does not say. `following` is the address of the next page.
+    """One page of a manifest. `needs_token`: only if the server says so. `following` is the address of the next page.
 
     `tells_deletions`: whether it has the key `deleted`, with files or without; it may be left out where there are deletions.
     """
 
     time: str
-    needs_token: bool | None
+    needs_token: bool
     output: tuple[File, ...]
     errors: tuple[File, ...]
     deleted: tuple[File, ...]
@@ -53,12 +53,11 @@ def read_status(body: bytes) -> Status:
     time = document.get("transactionTime")
     if not isinstance(time, str) or not _INSTANT.fullmatch(time):
         raise _no_manifest("its transactionTime is no instant")
-    needs = document.get("requiresAccessToken")
     links = [link for link in _list(document, "link") if isinstance(link, dict) and link.get("relation") == "next"]
     following = links[0].get("url") if links else ""
     return Status(
         time=time,
-        needs_token=needs if isinstance(needs, bool) else None,
+        needs_token=document.get("requiresAccessToken") is True,
         output=_files(document, "output"),
         errors=(*_files(document, "error"), *_files(document, "outcome")),
         deleted=_files(document, "deleted"),

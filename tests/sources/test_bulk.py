@@ -75,7 +75,7 @@ def test_a_server_that_wants_another_kick_off_gets_it(server: Loopback, tmp_path
 
 @pytest.mark.parametrize(
     ("say", "own", "sent"),
-    [(True, True, True), (False, True, False), (None, True, True), (True, False, True), (None, False, False)],
+    [(True, True, True), (False, True, False), (None, True, False), (True, False, True), (None, False, False)],
 )
 def test_the_token_goes_where_the_manifest_and_the_site_allow(
     server: Loopback, tmp_path: Path, say: bool | None, own: bool, sent: bool

@@ -32,14 +32,14 @@ class Normal(msgspec.Struct, frozen=True):
 def limit_of_normal(which: str, candidate: Candidate, analyte: Analyte, context: Context) -> Normal | None:
     """The upper (ULN) or lower (LLN) limit of normal of a result; None if nothing at all is known."""
     own = list(_own_limits(which, candidate, analyte, context))
-    believable = [(end, sure) for end, sure in own if analyte.believed is None or which == "LLN" or end in analyte.believed]
+    believable = [(end, whom) for end, whom in own if analyte.believed is None or which == "LLN" or end in analyte.believed]
     aside = (
         (SetAside(candidate.result.reference, f"its {which} lies outside what is believed"),)
         if len(believable) < len(own)
         else ()
     )
     ends = [end for end, _ in believable]
-    if any(sure for _, sure in believable):
+    if frozenset[str]().union(*(whom for _, whom in believable)) >= sexes_for_ranges(context):
         note = "" if context.quiet else f"{which} {_limits_text(ends, analyte)} from referenceRange"
         return Normal(_span(ends), note, True, aside)
     rest = _without_range(which, analyte, context)
@@ -69,20 +69,23 @@ def _span(ends: list[Fraction]) -> Interval:
     return Interval(min(ends), max(ends))
 
 
-def _own_limits(which: str, candidate: Candidate, analyte: Analyte, context: Context) -> Iterable[tuple[Fraction, bool]]:
-    """The limits of the result's own ranges, each with whether it surely fits the patient."""
-    result = candidate.result
+def _own_limits(
+    which: str, candidate: Candidate, analyte: Analyte, context: Context
+) -> Iterable[tuple[Fraction, frozenset[str]]]:
+    """The limits of the result's own ranges that may be the patient's, each with the possible sexes for which it surely is."""
+    result, sexes = candidate.result, sexes_for_ranges(context)
     value = _lender(result.value)
     for entry in result.ranges:
         side = entry.high if which == "ULN" else entry.low
+        whom = sexes & {entry.sex} if entry.sex else sexes
         fits = _fits(entry, candidate, context)
-        if side is None or side.value is None or fits is False or entry.kind != "normal":
+        if side is None or side.value is None or not whom or fits is False or entry.kind != "normal":
             continue
         if not (side.unit or side.code) and value is not None:
             side = msgspec.structs.replace(side, unit=value.unit, code=value.code, system=value.system)
         end = units.amount_of(side, analyte)
         if end is not None:
-            yield end, fits is True
+            yield end, whom if fits else frozenset()
 
 
 def _lender(value: Value | None) -> Quantity | None:
@@ -94,14 +97,10 @@ def _lender(value: Value | None) -> Quantity | None:
 
 
 def _fits(entry: ReferenceRange, candidate: Candidate, context: Context) -> bool | None:
-    """Whether a range is for such a patient; None if that cannot be told."""
-    answers: list[bool | None] = [None] if entry.fits_unknown else []
-    if entry.sex:
-        sexes = sexes_for_ranges(context)
-        answers.append(None if len(sexes) > 1 and entry.sex in sexes else entry.sex in sexes)
-    if entry.low_age is not None or entry.high_age is not None:
-        answers.append(_fits_age(entry, candidate, context))
-    return False if False in answers else None if None in answers else True
+    """Whether a range is for such a patient, whatever the sex; None if that cannot be told."""
+    aged = entry.low_age is not None or entry.high_age is not None
+    fits = _fits_age(entry, candidate, context) if aged else True
+    return None if fits and entry.fits_unknown else fits
 
 
 def _fits_age(entry: ReferenceRange, candidate: Candidate, context: Context) -> bool | None:

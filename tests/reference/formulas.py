@@ -39,10 +39,14 @@ def _on(kind: Data, world: World) -> Said:
     places = [(row, asked.place(time_of(row, world))) for row in rows]
     inside = [row for row, where in places if where == IN]
     undated = [row for row, where in places if where in (IN, MAYBE) and not row.get("time")]
-    if undated or not inside:  # one without a time may be the latest, at any age
+    if not inside or (undated and not FORMULAS[name].paired):  # one without a time may be the latest, at any age
         return Said(UNKNOWN)
     day = max(time_of(row, world).first for row in inside)
-    decided = one_for_all([_from(row, day, kind, world) for row in inside if time_of(row, world).first == day], "conflicting")
+    latest = [row for row in inside if time_of(row, world).first == day]
+    decided = one_for_all([_from(row, day, kind, world) for row in latest], "conflicting")
+    if undated:  # and has its own pair
+        may = [decided, *(_from(row, day, kind, world) for row in undated)]
+        decided = decided if len({one.verdict for one in may}) == 1 else Said(UNKNOWN)
     if not asked.open or decided.verdict != MET:
         return decided if not asked.open else Said(decided.verdict)
     return unknown("pending-event")
@@ -71,7 +75,9 @@ def _from(row: Data, day: date, kind: Data, world: World) -> Said:
         return Said(UNKNOWN)
     if formula.adults and any(who.age < 18 for who in people):
         return Said(UNKNOWN)
-    return one_for_all([_of([row, *chosen], people, formula, kind) for chosen in product(*beside)], "conflicting")
+    choices = [[row, *chosen] for chosen in product(*beside)]
+    results = [_between(read, who, formula) for read in map(_read, choices) if read for who in people]
+    return one_for_all([_of(rows, people, formula, kind, results) for rows in choices], "conflicting")
 
 
 def _beside(row: Data, day: date, concept: str, kind: Data, world: World) -> list[Data]:
@@ -80,7 +86,7 @@ def _beside(row: Data, day: date, concept: str, kind: Data, world: World) -> lis
     given = [one for one in kind["derive"].get("inputs", {}).values() if concept in one["concepts"]]
     within = (given[0].get("within") if given else None) or formula.within
     if within == SAME:
-        return [other for other in _counted(concept, world) if row.get("time") and _of_one(row, other)]
+        return [other for other in _counted(concept, world) if (row.get("time") or formula.paired) and _of_one(row, other)]
     milestone = world.milestone(kind["window"].get("milestone", "screening"))
     assert milestone is not None
     last = min(moved(day, within or "all", 1), milestone.last, world.as_of.last)
@@ -105,16 +111,26 @@ def _people(day: date, world: World) -> list[About]:
     return [About(years_between(birth, day), woman) for birth in (births.first, births.last) for woman in women]
 
 
-def _of(rows: Sequence[Data], people: Sequence[About], formula: Formula, kind: Data) -> Said:
+def _read(rows: Sequence[Data]) -> list[Between]:
+    """The numbers of these results; none if one of them has none."""
     numbers = [number_of(row, ANALYTES[CONCEPTS[row["concept"]]]) for row in rows]
-    read = [number for number in numbers if isinstance(number, Between)]
-    if len(read) < len(numbers):
+    return [number for number in numbers if isinstance(number, Between)] if not any(isinstance(n, Said) for n in numbers) else []
+
+
+def _of(rows: Sequence[Data], people: Sequence[About], formula: Formula, kind: Data, every: Sequence[Between]) -> Said:
+    """The verdict of one choice of inputs; whether a value is plausible is asked of the whole stretch that all choices give."""
+    read = _read(rows)
+    if not read:
+        numbers = [number_of(row, ANALYTES[CONCEPTS[row["concept"]]]) for row in rows]
         return Said(UNKNOWN, merged([number for number in numbers if isinstance(number, Said)]))
     results = [_between(read, who, formula) for who in people]
     analyte = ANALYTES[formula.analyte]
     limit, power = limit_of(kind, analyte), formula.power
     plausible = [_raised(Between(low, high), power) for low, high in analyte.plausible]
-    ends = [end for one in results for end in (one.low if one.low or one.high == 0 else None, one.high) if end is not None]
+    lows, highs = [one.low for one in every], [one.high for one in every]
+    low = None if None in lows else min(end for end in lows if end is not None)
+    high = None if None in highs else max(end for end in highs if end is not None)
+    ends = [end for end in (low if low or high == 0 else None, high) if end is not None]
     if plausible and not all(
         any(one.low <= end <= one.high for one in plausible if one.low is not None and one.high) for end in ends
     ):

@@ -50,7 +50,7 @@ def not_taken(kind: Data, world: World, asked: Window, needed: int) -> Said:
     if any(len(group) >= needed for group in groups):
         return Said(UNKNOWN)
     if not any(name in world.complete for name in MEDICATIONS) or not contact(world, _watched(kind, world, asked)):
-        return unknown("no-record")
+        return unknown("no-record", *(["unmapped"] if unnamed else []))  # which of two gaps is named first is not laid down
     return said(NOT_MET, "absent")
 
 

@@ -194,6 +194,20 @@ FITTING = [
         "no-reference-range",
     ),
     Row(
+        "ranges for women and for men, of nobody knows whom: one of them is the patient's",
+        (
+            person(gender="unknown"),
+            lab(
+                "alt",
+                "100 U/L",
+                ranges=(*limits(None, "40 U/L", sex="male")["ranges"], *limits(None, "35 U/L", sex="female")["ranges"]),
+            ),
+        ),
+        ALT,
+        "met",
+        "in-range",
+    ),
+    Row(
         "birth sex and gender differ: either range",
         (person(gender="male", birth_sex="female"), lab("alt", "100 U/L", **limits(None, "33 U/L", sex="female"))),
         ALT,

@@ -493,11 +493,35 @@ DIFFERENTIAL = [
         "not-found",
     ),
     Row(
-        "without a time nothing ties them",
+        "without a time both may be of any day",
         (lab("leukocytes", "2.0 K/uL", None), lab("neutrophils_percent", "50 %", None)),
         ANC,
         "unknown",
-        "not-found",
+        "imprecise-date",
+    ),
+    Row(
+        "two without a time may be later than two of one day",
+        (
+            lab("leukocytes", "4.0 K/uL"),
+            lab("neutrophils_percent", "50 %"),
+            lab("leukocytes", "1.0 K/uL", None),
+            lab("neutrophils_percent", "40 %", None),
+        ),
+        ANC,
+        "unknown",
+        "imprecise-date",
+    ),
+    Row(
+        "two without a time that say the same",
+        (
+            lab("leukocytes", "4.0 K/uL"),
+            lab("neutrophils_percent", "50 %"),
+            lab("leukocytes", "3.0 K/uL", None),
+            lab("neutrophils_percent", "40 %", None),
+        ),
+        ANC,
+        "met",
+        "derived",
     ),
     Row(
         "a percentage without a unit",

@@ -171,6 +171,7 @@ def _differential(
                 time=result.time,
                 reading=Reading(interval=value),
                 evidence=evidence,
+                sure=result.time is not None,  # of two without a time nobody knows whether it is the same
                 notes=("derived from the differential",),
                 doubt=Reason.CONFLICTING if any(len(set(found)) > 1 for found in intervals) else Reason.COMPARATOR,
             )

@@ -77,8 +77,8 @@ def _within(source: Input, time: When) -> Days:
 
 
 def together(one: Result, other: Result) -> bool:
-    """Whether two results are of one specimen or recording: one day or instant for both (or none for both, which tells nothing
-    apart), and the same specimen."""
+    """Whether two results are of one specimen or recording: one day or instant for both, and the same specimen. Of two without
+    a time they may be."""
     first, second = one.time, other.time
     if first is None or second is None:
         return first is second and one.specimen == other.specimen

@@ -30,7 +30,7 @@ class Candidate(msgspec.Struct, kw_only=True, gc=False):
     time: When | None
     reading: Reading
     evidence: tuple[Evidence, ...]
-    sure: bool = True  # surely inside the window
+    sure: bool = True  # surely there, and surely inside the window
     notes: tuple[str, ...] = ()
     derived: bool = False
     doubt: Reason = Reason.COMPARATOR  # why the verdict is unknown where the value lies on both sides of a limit
@@ -138,7 +138,7 @@ def _sort_in(
             )
     else:
         candidate = make(result)
-        candidate.sure = place is INSIDE
+        candidate.sure = candidate.sure and place is INSIDE
         found.candidates.append(candidate)
 
 

@@ -37,7 +37,7 @@ def _on(kind: Data, world: World) -> Said:
     first, *others = concepts_of(name)
     rows = [row for row in _counted(first, world) if not FORMULAS[name].paired or _has_all(row, others, world)]
     places = [(row, asked.place(time_of(row, world))) for row in rows]
-    inside = [row for row, where in places if where == IN]
+    inside = [row for row, where in places if where == IN and row.get("time")]  # two without a time may be no pair
     undated = [row for row, where in places if where in (IN, MAYBE) and not row.get("time")]
     if not inside or (undated and not FORMULAS[name].paired):  # one without a time may be the latest, at any age
         return Said(UNKNOWN)

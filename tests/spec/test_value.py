@@ -33,6 +33,7 @@ INR = "value: {concepts: [inr], at-most: '1.5', window: {before: 28 d}}"
 LVEF = "value: {concepts: [lvef], at-least: 55 %, window: {before: 90 d}}"
 STRICT = "value: {concepts: [hemoglobin], more-than: 90 g/L, less-than: 100 g/L, window: {before: 28 d}}"
 ANC = "value: {concepts: [anc], or-derive: {formula: anc-from-differential}, at-least: 1000 /uL, window: {before: 28 d}}"
+ANC_EVER = "value: {derive: {formula: anc-from-differential}, at-least: 1000 /uL, window: {before: all}}"
 ALC = "value: {concepts: [alc], or-derive: {formula: alc-from-differential}, at-least: 100 /uL, window: {before: 28 d}}"
 OPEN_END = "value: {concepts: [hemoglobin], at-least: 90 g/L, window: {milestone: enrollment, before: 0 d, after: all}}"
 NEAR = (
@@ -496,6 +497,16 @@ DIFFERENTIAL = [
         "without a time both may be of any day",
         (lab("leukocytes", "2.0 K/uL", None), lab("neutrophils_percent", "50 %", None)),
         ANC,
+        "unknown",
+        "imprecise-date",
+    ),
+    Row(
+        "without a time two of one specimen may be of two times",
+        (
+            lab("leukocytes", "4.0 K/uL", None, specimen="Specimen/1"),
+            lab("neutrophils_percent", "50 %", None, specimen="Specimen/1"),
+        ),
+        ANC_EVER,
         "unknown",
         "imprecise-date",
     ),

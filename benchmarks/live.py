@@ -3,7 +3,7 @@
     python -m benchmarks.live [--patients N] [--few N] [--workers N] [--write]
 
 Makes an invented cohort (see cohorts.py, shape `slim`), loads it into the FHIR server sekmet on this machine, and screens it
-there. Every verdict must be that of the files, or unknown for want of what was not asked for. `--write` writes the section of
+there. Every verdict must be that of the files. `--write` writes the section of
 docs/benchmarks.md.
 """
 
@@ -31,7 +31,6 @@ class Line(NamedTuple):
     connections: int
     cost: Cost
     same: int
-    unseen: int
     other: int
 
 
@@ -78,17 +77,16 @@ def against(work: Path, base: str, names: Sequence[str], connections: int, expec
     spent, found = screened(work, "--server", base, "--patients", str(work / "ids"), "--site", str(site))
     pairs = [pair for name in names for pair in zip(found[f"Patient/{name}"], expected[f"Patient/{name}"], strict=True)]
     same = sum(one == two for one, two in pairs)
-    unseen = sum(one != two and one[1:] == ("unknown", "no-record") for one, two in pairs)
-    return Line(len(names), connections, spent, same, unseen, len(pairs) - same - unseen)
+    return Line(len(names), connections, spent, same, len(pairs) - same)
 
 
 def section(lines: Sequence[Line], load: float, command: str) -> str:
-    rows = ["| patients | connections | wall | patients a second | CPU | peak memory | verdicts equal | unseen | other |"]
-    rows.append("|---|---|---|---|---|---|---|---|---|")
+    rows = ["| patients | connections | wall | patients a second | CPU | peak memory | verdicts equal | other |"]
+    rows.append("|---|---|---|---|---|---|---|---|")
     for line in lines:
         wall, cpu, peak = line.cost
         spent = f"{wall:.1f} s | {line.patients / wall:.1f} | {cpu:.1f} s | {peak:.0f} MB"
-        rows.append(f"| {line.patients} | {line.connections} | {spent} | {line.same} | {line.unseen} | {line.other} |")
+        rows.append(f"| {line.patients} | {line.connections} | {spent} | {line.same} | {line.other} |")
     told = {"machine": pages.machine("requests", "sekmet-fhir"), "day": pages.today(), "load": load, "command": command}
     return PREAMBLE.format(**told) + "\n\n" + "\n".join(rows)
 
@@ -101,9 +99,7 @@ PREAMBLE = """\
 - Command: `{command}`
 
 Server and client share the processors, and the server answers one request after the other: what more connections bring there
-is little, and says nothing of a server with a longer way to it. CPU and memory are the client's. `unseen` are criteria that
-are unknown at the server since no contact with the patient proves that a record would be there: the files hold results of
-tests that the protocol does not ask for, which show that the patient was seen, and a server is not asked for those. `other`
+is little, and says nothing of a server with a longer way to it. CPU and memory are the client's. `other`
 must be 0."""
 
 

@@ -21,6 +21,7 @@ from fhir_elig.sources.patient_links import Links, read_links
 from fhir_elig.sources.planner import Served, Step, ladder, read_served
 from fhir_elig.sources.replies import StatusError, unexpected
 from fhir_elig.sources.search import Found, IgnoredError, Question, search
+from fhir_elig.sources.seen import lacks_encounters, newest_results
 from fhir_elig.sources.transport import Transport
 from fhir_elig.sources.turns import failure, in_turn
 from fhir_elig.sources.workers import Workers
@@ -147,6 +148,9 @@ class RestSource:
             answer, line = self._ask(need, ids, deadline)
             found.add(answer)
             retrieved.append(line)
+        if lacks_encounters(self._needs, found.resources):
+            post = not self._first_step.get("Observation")
+            found.add(newest_results(self._transport, self.served(), ids, post=post, deadline=deadline))
         retrieved += self._drugs(found, deadline)
         found.identity = found.identity or patient in links.doubtful
         return Chart(
@@ -176,7 +180,7 @@ class RestSource:
             except AuthorisationError:
                 raise
             except SourceError as error:
-                _break(found, "Patient", error, "a linked record could not be read")
+                found.break_off("Patient", error, "a linked record could not be read")
                 return found
             found.resources.append(other)
             waiting = sorted({*waiting, *linked_patients(other, self.base)} - ids)
@@ -226,7 +230,7 @@ class RestSource:
             except SourceError as error:
                 if isinstance(error, StatusError) and error.status in _DOWN | {403}:
                     raise
-                _break(found, question.type, error, str(error))
+                found.break_off(question.type, error, str(error))
                 return found
         return found
 
@@ -288,9 +292,3 @@ class RestSource:
 
 def _merged(links: Links) -> list[str]:
     return [f"Patient/{old} was replaced by Patient/{new}: read as one" for old, new in sorted(links.survivors.items())]
-
-
-def _break(found: Found, kind: str, error: SourceError, why: str) -> None:
-    """Notes that reading this type broke off here."""
-    found.remarks.insert(0, Remark(f"partial: {why}"))
-    found.errors.append(f"{error.code} {kind}: {why}")

@@ -47,6 +47,11 @@ class Found(msgspec.Struct):
         self.errors += other.errors
         self.identity = self.identity or other.identity
 
+    def break_off(self, kind: str, error: SourceError, why: str) -> None:
+        """Notes that reading this type broke off here."""
+        self.remarks.insert(0, Remark(f"partial: {why}"))
+        self.errors.append(f"{error.code} {kind}: {why}")
+
 
 class Question(msgspec.Struct, frozen=True):
     """What is searched: the type, the ids under which the patient's records stand, codes (None: all), declared parameters."""
@@ -80,6 +85,14 @@ def search(transport: Transport, question: Question, post: bool, params: Sequenc
         else:
             return reading.finished()
     return found
+
+
+def glimpse(transport: Transport, question: Question, post: bool, params: Sequence[tuple[str, str]], deadline: float) -> Found:
+    """What the first page of a search shows to be there; it says nothing of what is not. Raises what the page raises."""
+    reading = _Reading(transport, question, params)
+    reading.first(post, deadline)
+    shown = reading.finished()
+    return Found(shown.resources, identity=shown.identity)
 
 
 class _Reading:

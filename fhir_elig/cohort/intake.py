@@ -158,6 +158,7 @@ def _read_lines(stretch: Stretch, spill: SpillWriter, base: str | None, slim: Sl
     except DAMAGED:
         spill.abandon()
         give_up(contents, "the compressed file is damaged or cut")
+        places.placed[-1] = Aside(places.placed[-1].finding)  # of the file, not of the line at which that was seen
     except OSError as error:
         why = f"the file cannot be read: {(error.strerror or 'input error').lower()}"
         raise DataError(why, where=file.name, fix="check the disk, then resume the run") from None

@@ -44,9 +44,8 @@ def read_file(file: FoundFile, base: str | None = None, slim: Slim | None = None
 
 def take_file(data: bytes, contents: Contents) -> None:
     """Like `read_file`, of a file whose bytes are in memory, plain or gzip. Never raises."""
-    packed = data[:2] == b"\x1f\x8b" or (len(data) < 2 and contents.name.lower().endswith(".gz"))
     try:
-        with gzip.GzipFile(fileobj=io.BytesIO(data)) if packed else io.BytesIO(data) as stream:
+        with gzip.GzipFile(fileobj=io.BytesIO(data)) if _is_packed(data[:2], contents.name) else io.BytesIO(data) as stream:
             _read_stream(cast(IO[bytes], stream), contents)
     except DAMAGED:
         give_up(contents, "the compressed file is damaged or cut")
@@ -69,10 +68,15 @@ def read_data(data: bytes, name: str, base: str | None = None, slim: Slim | None
 def opened(file: FoundFile) -> IO[bytes]:
     """The decoded stream. The first bytes tell whether it is packed, whatever the name says."""
     with file.path.open("rb") as stream:
-        head = stream.read(2)
-    if len(head) < 2 and file.path.name.lower().endswith(".gz"):
+        packed = _is_packed(stream.read(2), file.path.name)
+    return cast(IO[bytes], gzip.open(file.path)) if packed else file.path.open("rb")
+
+
+def _is_packed(head: bytes, name: str) -> bool:
+    """Of the first two bytes. Raises EOFError where a packed file has not even those."""
+    if len(head) < 2 and name.lower().endswith(".gz"):
         raise EOFError
-    return cast(IO[bytes], gzip.open(file.path)) if head == b"\x1f\x8b" else file.path.open("rb")
+    return head == b"\x1f\x8b"
 
 
 def give_up(contents: Contents, why: str) -> None:
@@ -174,7 +178,7 @@ def take_lines(stream: LineStream, contents: Contents, *, from_start: bool = Tru
 def _lines(stream: LineStream, from_start: bool) -> Iterator[tuple[int, bytes | None, bool]]:
     """Number, text (None: too long) and whether a newline ended it; only `\\n` ends a line, so U+2028 may stand in text."""
     number = 0
-    while line := stream.readline(MAX_LINE + 3):
+    while line := stream.readline(MAX_LINE + len(_BOM) + 3):  # one byte more than the longest line with a mark and its end
         number += 1
         if number == 1 and from_start:
             line = line.removeprefix(_BOM)

@@ -131,12 +131,15 @@ def test_invalid_utf8_costs_its_line(tmp_path: Path) -> None:
     assert partial(source) == {"p1": [], "p2": ["Observation"], "p3": []}
 
 
-def test_a_line_past_the_limit_is_skipped_and_the_next_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_a_line_past_the_limit_is_skipped_and_the_next_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mark: str
+) -> None:
     monkeypatch.setattr("fhir_elig.sources.file_reading.MAX_LINE", 300)
     long = resource("o2", "p2", note="x" * 2000)
     just = resource("o3", "p3")
     just = just[:-1] + " " * (300 - len(just.encode())) + "}"
-    source = read_files(folder(tmp_path, p=PATIENTS, Observation=(f"{long}\r\n{just}\r\n" + long).encode()), complete="all")
+    source = read_files(folder(tmp_path, p=PATIENTS, Observation=(f"{mark}{long}\r\n{just}\r\n" + long).encode()), complete="all")
     assert charts(source) == {"p1": [], "p2": [], "p3": ["o3"]}
     assert places(source) == ["Observation.ndjson:1", "Observation.ndjson:3"]
     assert partial(source) == {one: ["Observation"] for one in ("p1", "p2", "p3")}

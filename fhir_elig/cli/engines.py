@@ -56,8 +56,10 @@ def run_on_spark(options: RunOptions, out: str, remote: str) -> int:
 
 def _screened(session: Any, options: RunOptions, folder: RunFolder | None, out: str) -> Results:
     from fhir_elig.cohort.spark import screen
-    from fhir_elig.cohort.spark.output import write_folder, write_tables
+    from fhir_elig.cohort.spark.output import check_free, write_folder, write_tables
 
+    if folder is None:
+        check_free(session, out)
     results = screen(session, options)
     if folder is None:
         write_tables(session, results, out)

@@ -20,9 +20,10 @@ import msgspec
 from fhir_elig.cohort.manifest import Counts, Input, Manifest, make_manifest
 from fhir_elig.cohort.settings import RunOptions, screenings
 from fhir_elig.cohort.spark.assess import ASSESSMENT, CODE, FAILURE, MATRIX, MATRIX_COLUMNS, RESULTS, assessing
-from fhir_elig.cohort.spark.frames import Charts, Frame, Keep, look, read
+from fhir_elig.cohort.spark.frames import Charts, Frame, Keep, read
 from fhir_elig.cohort.spark.ground import lay, links_of
 from fhir_elig.cohort.spark.kit import pack
+from fhir_elig.cohort.spark.listing import look
 from fhir_elig.errors import DataError, FhirEligError, Finding
 
 _TOLD = 20  # orphans that each assessment names, as `screen` does

@@ -91,9 +91,11 @@ Batches = Iterable[Any]  # of pyarrow.RecordBatch
 
 
 def name_below(root: str, address: str) -> str:
-    """A file's name below a folder, as messages and manifests call it. Sessions write addresses with a scheme or without."""
-    below = address.partition((root.partition(":")[2] or root).strip("/"))[2]
-    return below.strip("/") or address.rpartition("/")[2]
+    """A file's name below a folder, as messages and manifests call it. Sessions write addresses with a scheme or without; an
+    address in which the folder does not stand, as below a pattern, is its own name."""
+    folder = "/" + (root.partition(":")[2] or root).strip("/") + "/"
+    _, inside, below = f"/{address}/".partition(folder)
+    return below.strip("/") or (address.rpartition("/")[2] if inside else address)
 
 
 def by_file(base: str | None, root: str) -> Callable[[Batches], Iterator[Any]]:

@@ -1,7 +1,8 @@
-"""The data frames of a run on Spark: which files there are, what was dealt, the rows of each patient. Plain PySpark."""
+"""The data frames of a run on Spark: what was dealt, the rows of each patient. Plain PySpark."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from functools import reduce
 from typing import Any
@@ -10,8 +11,9 @@ import msgspec
 
 from fhir_elig.cohort.parts import Part
 from fhir_elig.cohort.spark import deal
-from fhir_elig.cohort.spark.ground import WHOLE_FILE, Found, base_of, by_name, sort_in, vouchers_of, with_too_large
-from fhir_elig.errors import DataError
+from fhir_elig.cohort.spark.ground import all_files, base_of, vouchers_of
+from fhir_elig.cohort.spark.listing import STRICT, WHOLE_FILE, Found, binary
+from fhir_elig.errors import FhirEligError
 from fhir_elig.sources.contents import Contents
 from fhir_elig.sources.file_reading import MAX_DOCUMENT
 
@@ -30,23 +32,6 @@ class Keep:
         path = f"{self._work}/{name}"
         frame.write.mode("overwrite").parquet(path)
         return self._session.read.parquet(path)
-
-
-def look(session: Any, path: str) -> Found:
-    """The files below a path. Raises DataError: FE0214 if there is nothing, FE0301 if nothing of it can be FHIR."""
-    try:
-        listing = _files(session, path).select("path", "length").collect()
-    except Exception as error:  # each kind of session has an error of its own for it
-        if "PATH_NOT_FOUND" not in str(error) and "not found" not in str(error).lower():
-            raise
-        raise DataError(
-            "there is no such file or folder", code="FE0214", where=path, fix="name a path that Spark reads"
-        ) from None
-    return sort_in(((row["path"], row["length"]) for row in listing), path)
-
-
-def _files(session: Any, path: str) -> Frame:
-    return session.read.format("binaryFile").option("recursiveFileLookup", "true").load(path)
 
 
 class Dealt(msgspec.Struct, frozen=True):
@@ -72,31 +57,51 @@ class Dealt(msgspec.Struct, frozen=True):
 
 
 def read(session: Any, path: str, found: Found, keep: Keep) -> Dealt:
-    """All files, dealt by patient; once more, if a manifest proves to tell to which server absolute references lead."""
+    """All files, dealt by patient; once more, if a manifest proves to tell to which server absolute references lead.
+
+    Raises FhirEligError if a file was not read, or read twice.
+    """
     base = None
     while True:
         rows = keep(reduce(lambda one, other: one.unionByName(other), _dealt(session, path, found, base)), f"dealt-{bool(base)}")
         told = Dealt(rows, [], base).of_kind(deal.PART).collect()
-        parts = (msgspec.json.decode(bytes(row["body"]), type=Part) for row in told)
-        files = with_too_large(by_name(parts), found.too_large)
+        parts = [msgspec.json.decode(bytes(row["body"]), type=Part) for row in told]
+        check(parts, found, path)
+        files = all_files(parts, found, base)
         server = base_of(vouchers_of(files))
         if base or not server or not any(file.losses for file in files):
             return Dealt(rows, files, base)
         base = server
 
 
+def check(parts: list[Part], found: Found, path: str) -> None:
+    """Raises FhirEligError unless each file that is read whole gave one part, and each that is read by line at least one."""
+    by_line = {name for _, name in found.lines}
+    came = [part.name for part in parts if part.name not in by_line]
+    if len(came) != found.whole or not by_line <= {part.name for part in parts}:
+        why = f"{found.whole + len(by_line)} files were found, and not each of them was read once"
+        raise FhirEligError(why, code="FE0301", where=path, fix="run again: the files may have changed while they were read")
+
+
 def _dealt(session: Any, path: str, found: Found, base: str | None) -> Iterator[Frame]:
     from pyspark.sql import functions as F
 
-    if found.whole:
+    if found.whole or not found.lines:
         by_line = F.lower("path").rlike(r"\.(ndjson|jsonl)(\.gz)?$") & (F.col("length") <= WHOLE_FILE)
         document = F.lower("path").rlike(r"\.json(\.gz)?$") & (F.col("length") <= MAX_DOCUMENT)
-        files = _files(session, path).where(by_line | document).selectExpr("path AS file", "content AS body")
-        yield files.mapInArrow(deal.by_file(base, path), deal.SCHEMA)
+        files = binary(session, path).where(by_line | document)
+        once = files.dropDuplicates(["path"]) if found.twice else files
+        yield once.selectExpr("path AS file", "content AS body").mapInArrow(deal.by_file(base, path), deal.SCHEMA)
     for address, name in found.lines:
-        lines = session.read.option("lineSep", "\n").text(address if ":" in address else f"/{address.lstrip('/')}")
+        lines = session.read.options(lineSep="\n", **STRICT).text(_literal(address))
         rows = lines.select(F.lit(name).alias("file"), F.col("value").cast("binary").alias("body"))
         yield rows.mapInArrow(deal.by_line(base), deal.SCHEMA)
+
+
+def _literal(address: str) -> str:
+    """The address of one file as a path; signs of a pattern are escaped. Some sessions list paths without their first slash."""
+    path = address if ":" in address else f"/{address.lstrip('/')}"
+    return re.sub(r"[\[\]{}*?\\]", r"\\\g<0>", path)
 
 
 class Charts:

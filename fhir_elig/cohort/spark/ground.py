@@ -5,77 +5,48 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal
 
-import msgspec
-
 from fhir_elig.cohort.parts import Part, merged
 from fhir_elig.cohort.spark.assess import Ground
-from fhir_elig.cohort.spark.deal import name_below
+from fhir_elig.cohort.spark.listing import Found, walk_order
 from fhir_elig.errors import DataError, Finding
 from fhir_elig.references import target
 from fhir_elig.sources.contents import Contents, Loss
 from fhir_elig.sources.coverage import Coverage
-from fhir_elig.sources.file_reading import MAX_DOCUMENT
-from fhir_elig.sources.file_walk import DOCUMENTS, FOREIGN, LINES, aside
+from fhir_elig.sources.file_reading import MAX_DOCUMENT, take_file
 from fhir_elig.sources.files import lose_pages
 from fhir_elig.sources.manifest import Voucher, read_manifest
 from fhir_elig.sources.patient_links import Links, read_links
 
-WHOLE_FILE = 64 << 20  # bytes of an NDJSON file that one worker reads as a whole
 MOST_LOSSES = 100_000  # that may be anybody's: with more, nothing could be said of any patient
 
 
-class Found(msgspec.Struct, frozen=True):
-    """The files of a path: read whole, or line by line (address and name); too large to be read; in a form that is not read."""
-
-    whole: int
-    lines: tuple[tuple[str, str], ...]
-    too_large: tuple[str, ...]
-    foreign: tuple[Finding, ...]
-    files: int
-    bytes: int
-
-
-def sort_in(listing: Iterable[tuple[str, int]], root: str) -> Found:
-    """Files by address and size in bytes. Raises DataError (FE0301) if nothing of it can be FHIR."""
-    whole, size, count = 0, 0, 0
-    lines, large, foreign = [], [], []
-    for address, length in sorted(listing):
-        name, lower = name_below(root, address), address.lower()
-        if not lower.endswith(DOCUMENTS + LINES):
-            foreign += [aside(name, "a kind of file that is not read (JSON and NDJSON are)")] if lower.endswith(FOREIGN) else []
-            continue
-        count, size = count + 1, size + length
-        if length <= (WHOLE_FILE if lower.endswith(LINES) else MAX_DOCUMENT):
-            whole += 1
-        elif lower.endswith(LINES):
-            lines.append((address, name))
-        else:
-            large.append(name)
-    if not count:
-        raise DataError("there is no FHIR file (*.json, *.ndjson)", where=root, fix="give FHIR JSON: a Bundle, or NDJSON")
-    return Found(whole, tuple(lines), tuple(large), tuple(foreign), count, size)
-
-
-def by_name(parts: Iterable[Part]) -> list[Contents]:
-    """The files, each as a reader of the whole of it would have found it but for its resources."""
-    files: dict[str, list[Part]] = {}
+def all_files(parts: Iterable[Part], found: Found, base: str | None) -> list[Contents]:
+    """The files, each as a reader of the whole of it would have found it but for its resources, in the order of such a reader."""
+    by_name: dict[str, list[Part]] = {}
     for part in parts:
-        files.setdefault(part.name, []).append(part)
-    found = []
-    for name in sorted(files):
-        contents, aside = merged(files[name])
-        contents.aside = [one.finding for one in aside]
-        found.append(contents)
-    return found
+        by_name.setdefault(part.name, []).append(part)
+    files = [*map(_merged, by_name.values()), *map(_too_large, found.too_large), *(_empty(name, base) for name in found.empty)]
+    return sorted(files, key=lambda file: walk_order(file.name))
 
 
-def with_too_large(files: list[Contents], names: Iterable[str]) -> list[Contents]:
-    """The files, and those that are not read because one worker would have to hold all of it."""
-    for name in names:
-        files.append(Contents(name))
-        why = f"larger than {MAX_DOCUMENT} bytes: split it, or use NDJSON"
-        files[-1].lose(Loss(where=name, why=why, cut=True))
-    return files
+def _merged(parts: list[Part]) -> Contents:
+    contents, aside = merged(parts)
+    contents.aside = [one.finding for one in aside]
+    return contents
+
+
+def _too_large(name: str) -> Contents:
+    """A file that is not read because one worker would have to hold all of it."""
+    contents = Contents(name)
+    why = f"larger than {MAX_DOCUMENT} bytes: split it, or use NDJSON"
+    contents.lose(Loss(where=name, why=why, cut=True))
+    return contents
+
+
+def _empty(name: str, base: str | None) -> Contents:
+    contents = Contents(name, base)
+    take_file(b"", contents)
+    return contents
 
 
 def vouchers_of(files: Sequence[Contents]) -> list[Voucher]:

@@ -12,45 +12,77 @@ from fhir_elig.cohort.folder import ASSESSMENTS, ERRORS, MATRIX, QUARANTINE, Run
 from fhir_elig.cohort.manifest import write_manifest
 from fhir_elig.cohort.matrix_file import MatrixFile
 from fhir_elig.cohort.spark import Results
-from fhir_elig.errors import Finding
+from fhir_elig.cohort.spark.listing import listed
+from fhir_elig.errors import Finding, UsageError
 
 _QUARANTINE = {"file": "string", "line": "int", "offset": "bigint", "reference": "string", "code": "string", "why": "string"}
 _ORPHAN = "its patient is not in the data"
 _DELTA = "io.delta.sql.DeltaSparkSessionExtension"
+_DATABRICKS = "spark.databricks.clusterUsageTags.sparkVersion"
+# What sessions say that lack Delta's library, or its extension.
+_NO_DELTA = ("DATA_SOURCE_NOT_FOUND", "DELTA_CONFIGURE_SPARK_SESSION_WITH_EXTENSION_AND_CATALOG", "find data source: delta")
 
 
-def write_tables(session: Any, results: Results, path: str, form: Literal["auto", "parquet", "delta"] = "auto") -> None:
-    """Tables `assessments`, `matrix`, `errors`, `quarantine` and the text `manifest` below a path; what is there is not touched:
-    the session's own error is raised. `auto` is Delta where the session has it, else Parquet."""
+Form = Literal["auto", "parquet", "delta"]
+
+
+def write_tables(session: Any, results: Results, path: str, form: Form = "auto") -> None:
+    """Tables `assessments`, `matrix`, `errors`, `quarantine` and, last, the text `manifest` below a path.
+
+    `auto` is Delta where the session has it, else Parquet. Raises UsageError if something is there, or the session cannot write
+    Delta.
+    """
+    check_free(session, path)
     kind = ("delta" if _has_delta(session) else "parquet") if form == "auto" else form
-    aside = [tuple(_row(file, one).values()) for file, one in results.findings]
-    findings = session.createDataFrame(aside, ", ".join(f"{name} {kind}" for name, kind in _QUARANTINE.items()))
-    told = {
-        "file": "''",
-        "line": "CAST(NULL AS int)",
-        "offset": "CAST(NULL AS bigint)",
-        "code": "'FE0303'",
-        "why": f"'{_ORPHAN}'",
-    }
-    orphans = results.orphans.selectExpr(*(f"{told.get(name, name)} AS {name}" for name in _QUARANTINE))
     tables = {
         "assessments": results.assessments,
         "matrix": results.matrix,
         "errors": results.failures,
-        "quarantine": findings.unionByName(orphans),
+        "quarantine": _quarantine(session, results),
     }
+    root = path.rstrip("/")
     for name, frame in tables.items():
-        frame.write.format(kind).mode("error").save(f"{path.rstrip('/')}/{name}")
+        write(frame, kind, f"{root}/{name}")
     text = json.dumps(msgspec.to_builtins(results.manifest), ensure_ascii=False)
-    session.createDataFrame([(text,)], "value string").coalesce(1).write.mode("error").text(f"{path.rstrip('/')}/manifest")
+    session.createDataFrame([(text,)], "value string").coalesce(1).write.mode("error").text(f"{root}/manifest")
+
+
+def check_free(session: Any, path: str) -> None:
+    """Raises UsageError if there is any file below a path: tables are never written over, and a run is long."""
+    found = listed(session, path)
+    if found is not None and (found[0] or found[1]):
+        raise UsageError("there is something already", where=path, fix="name another path, or remove what is there")
+
+
+def write(frame: Any, kind: str, path: str) -> None:
+    """A frame as a table of a format. Raises UsageError where that is Delta and the session has none."""
+    try:
+        frame.write.format(kind).mode("error").save(path)
+    except Exception as error:  # each kind of session has an error of its own for it
+        if kind == "delta" and any(sign in str(error) for sign in _NO_DELTA):
+            fix = "start the session with Delta Lake (spark.sql.extensions, spark.sql.catalog.spark_catalog), or write Parquet"
+            raise UsageError("the session cannot write Delta tables", where=path, fix=fix) from None
+        raise
+
+
+def _quarantine(session: Any, results: Results) -> Any:
+    aside = [tuple(_row(file, one).values()) for file, one in results.findings]
+    findings = session.createDataFrame(aside, ", ".join(f"`{name}` {kind}" for name, kind in _QUARANTINE.items()))
+    told = {"file": "''", "line": "NULL", "offset": "NULL", "reference": "reference", "code": "'FE0303'", "why": f"'{_ORPHAN}'"}
+    orphans = results.orphans.selectExpr(*(f"CAST({told[name]} AS {kind}) AS `{name}`" for name, kind in _QUARANTINE.items()))
+    return findings.unionByName(orphans)
 
 
 def _has_delta(session: Any) -> bool:
     """Delta's own extension, or a Databricks runtime, whose tables are Delta."""
-    named = [
-        session.conf.get(name, "") or "" for name in ("spark.sql.extensions", "spark.databricks.clusterUsageTags.sparkVersion")
-    ]
-    return _DELTA in named[0] or bool(named[1])
+    return _DELTA in _setting(session, "spark.sql.extensions") or bool(_setting(session, _DATABRICKS))
+
+
+def _setting(session: Any, name: str) -> str:
+    try:
+        return session.conf.get(name, "") or ""
+    except Exception:  # a serverless session refuses to tell most of its settings, each with an error of its own
+        return ""
 
 
 def write_folder(results: Results, folder: RunFolder) -> None:

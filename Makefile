@@ -50,13 +50,18 @@ bench: $(VENV)/.dev ## measure one patient and a whole hospital, write docs/benc
 	@$(BIN)/python -m benchmarks.again --write
 	@$(BIN)/python -m benchmarks.live --write
 	@$(BIN)/python -m benchmarks.whatif --write
+	@$(BIN)/python -m benchmarks.on_spark --write
 
+# Spark 3.5 is older than NumPy 2 and pandas 3; Arrow 18 is the oldest that the package takes. DELTA= leaves Delta Lake out.
 SPARK ?= 4.0.1
-classic: $(VENV)/.dev .tools/spark-$(SPARK) ## hold a run on classic PySpark (needs Java 17) against the local run
-	@PYTHONPATH=.tools/spark-$(SPARK) PYSPARK_PYTHON=$(CURDIR)/$(BIN)/python $(BIN)/python -m benchmarks.spark_classic
+SPARK_NEEDS := $(if $(filter 3.%,$(SPARK)),'pandas<2.3' 'numpy<2' 'pyarrow==18.*')
+DELTA ?= $(if $(filter 3.5.%,$(SPARK)),io.delta:delta-spark_2.12:3.3.2)$(if $(filter 4.0.%,$(SPARK)),io.delta:delta-spark_2.13:4.0.0)
+classic: $(VENV)/.dev .tools/spark-$(SPARK) ## hold runs on classic PySpark (needs Java 17; SPARK=3.5.5 too) against the local run
+	@PYTHONPATH=.tools/spark-$(SPARK) PYSPARK_PYTHON=$(CURDIR)/$(BIN)/python $(BIN)/python -m benchmarks.spark_classic \
+	  $(if $(DELTA),--delta $(DELTA))
 
 .tools/spark-$(SPARK):
-	@$(PIP) install --target $@ 'pyspark==$(SPARK)' || { rm -rf $@; exit 1; }
+	@$(PIP) install --target $@ 'pyspark==$(SPARK)' $(SPARK_NEEDS) || { rm -rf $@; exit 1; }
 
 coverage: $(VENV)/.dev $(NODE_MODULES) ## branch coverage of the package
 	@$(BIN)/python -m pytest --quiet --cov --cov-report=term-missing:skip-covered

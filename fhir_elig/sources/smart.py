@@ -154,6 +154,8 @@ class _Service:
             reply = channel.send("POST", endpoint, urlencode(form), headers, deadline)
             if isinstance(reply, Reply) and reply.status not in _AGAIN:
                 return _document(reply)
+            if not isinstance(reply, Reply) and number + 1 >= reply.tries:
+                raise reply.error
             wait = seconds_to_wait(reply, self._clocks.wall()) if isinstance(reply, Reply) else 0.0
             wait = max(wait, self._clocks.rng.uniform(0, _FIRST_WAIT * 2**number))
             if number < _TRIES - 1:

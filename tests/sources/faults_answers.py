@@ -12,6 +12,7 @@ import json
 import zlib
 from collections.abc import Callable
 from email.utils import formatdate
+from functools import cache
 from typing import Any, NamedTuple
 
 from tests.sources.fakes import FHIR, Answer, outcome
@@ -95,6 +96,12 @@ def chunked(data: bytes, last: bytes = b"0\r\n\r\n", size: str = "{:x}") -> list
 
 
 def bomb(data: bytes) -> bytes:
+    """200 MB of nothing, packed."""
+    return _bomb()
+
+
+@cache
+def _bomb() -> bytes:
     packer = zlib.compressobj(9, zlib.DEFLATED, 31)
     return b"".join(packer.compress(bytes(1 << 20)) for _ in range(200)) + packer.flush()
 

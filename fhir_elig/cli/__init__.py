@@ -97,6 +97,8 @@ def _run(arguments: Sequence[str] | None) -> int:
         return stop.exit_code
     except (typer.Abort, KeyboardInterrupt):
         return _STOPPED
+    except SystemExit:  # how the command library ends a program whose reader has gone, even where it is to handle no error
+        raise BrokenPipeError from None
     return code if isinstance(code, int) else 0
 
 

@@ -78,7 +78,7 @@ def import_file(
     rows = _rows(file, concept, concepts)
     target = out or root / "concepts" / "imported" / f"{file.stem}.csv"
     make_folder(target.parent)
-    write(rows_to_csv(rows), target)
+    write([rows_to_csv(rows)], target)
     names = sorted({row.concept for row in rows})
     typer.echo(f"{len(rows)} codes of {len(names)} concepts written to {target}", err=True)
     return 0

@@ -75,7 +75,7 @@ def run_demo(out: Path, color: bool, width: int | None) -> int:
         found, protocol_title=screening.protocol.title, failures=tally.failures, recorded=recorded, version=__version__
     )
     make_folder(out)
-    write(page, report)
+    write([page], report)
     most_open = max(found, key=lambda one: (len(one.decisive), one.patient))
     typer.echo(f"report  {report}")
     typer.echo(f"next    {_program()} explain {most_open.patient.removeprefix('Patient/')}")

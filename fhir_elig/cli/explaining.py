@@ -76,7 +76,7 @@ def _explain(options: Options, name: str, format_: str) -> int:
     elif format_ == "table":
         from fhir_elig.outputs.explain import explain as explained
 
-        write(explained(found[0], color=color(), width=width() or 100))
+        write([explained(found[0], color=color(), width=width() or 100)])
     else:
         write(render(found, tally, screening, format_, "R4"))
     talk(tally, found, options)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import typer
 
@@ -90,15 +90,18 @@ class Wish(NamedTuple):
 
 
 def _screen(options: Options, chosen: str, fhir_version: str, out: Path | None, wish: Wish) -> int:
+    from fhir_elig.cli.kept import Kept
     from fhir_elig.cli.pipeline import Tally, assessments, charts, fail_if_nothing, prepare
 
     tally = Tally()
     screening = prepare(options)
-    with _writer(screening, options, fhir_version, wish) as writer:  # what forbids writing is told before anybody is screened
-        found = sorted(_counted(assessments(charts(options, screening, tally), screening, tally)), key=lambda one: one.patient)
+    # What forbids writing is told before anybody is screened.
+    with Kept() as found, _writer(screening, options, fhir_version, wish) as writer:
+        for assessment in _counted(assessments(charts(options, screening, tally), screening, tally)):
+            found.keep(assessment)
         fail_if_nothing(tally, options)
         if chosen == "table" and out is None:
-            write(_table(found, tally, width=width(), color=color()))
+            write([_table(found, tally, width=width(), color=color())])
         else:
             write(render(found, tally, screening, chosen, fhir_version), out)
         talk(tally, found, options)
@@ -138,22 +141,37 @@ def _counted(found: Iterable[Assessment]) -> Iterable[Assessment]:
         typer.echo("\r" + " " * 30 + "\r", err=True, nl=False)
 
 
-def render(found: list[Assessment], tally: Tally, screening: Screening, chosen: str, fhir_version: str) -> str:
-    """The whole data of a run as text; a table is neither wrapped nor coloured, since it may go to a file."""
+def render(found: Sequence[Assessment], tally: Tally, screening: Screening, chosen: str, fhir_version: str) -> Iterator[str]:
+    """The whole data of a run as pieces of text; a table is neither wrapped nor coloured, since it may go to a file."""
     if chosen == "table":
-        return _table(found, tally)
-    if chosen == "fhir":
-        return _fhir(found, tally, screening, fhir_version)
-    lines = [one.to_json().decode() for one in found] + [_failure_line(f.patient, f.why) for f in tally.failures]
-    if chosen == "ndjson":
-        return "".join(f"{line}\n" for line in lines)
+        yield _table(found, tally)
+    elif chosen == "fhir":
+        yield from _fhir(found, tally, screening, fhir_version)
+    elif chosen == "ndjson":
+        yield from (f"{line}\n" for line in _lines(found, tally))
+    else:
+        yield from _json(found, tally)
+
+
+def _lines(found: Sequence[Assessment], tally: Tally) -> Iterator[str]:
+    yield from (one.to_json().decode() for one in found)
+    yield from (_failure_line(failure.patient, failure.why) for failure in tally.failures)
+
+
+def _json(found: Sequence[Assessment], tally: Tally) -> Iterator[str]:
+    """One patient's object, or an array of them."""
     import json
 
-    pretty = [json.dumps(json.loads(line), ensure_ascii=False, indent=1) for line in lines]
-    return pretty[0] + "\n" if len(pretty) == 1 else "[" + ",\n".join(pretty) + "]\n"
+    many = len(found) + len(tally.failures) != 1
+    yield "[" if many else ""
+    before = ""
+    for line in _lines(found, tally):
+        yield before + json.dumps(json.loads(line), ensure_ascii=False, indent=1)
+        before = ",\n"
+    yield "]\n" if many else "\n"
 
 
-def _table(found: list[Assessment], tally: Tally, *, width: int | None = None, color: bool = False) -> str:
+def _table(found: Sequence[Assessment], tally: Tally, *, width: int | None = None, color: bool = False) -> str:
     from fhir_elig.outputs.table import render_table
 
     return render_table(found, tally.failures, width=width, color=color)
@@ -166,29 +184,23 @@ def _failure_line(patient: str, why: str) -> str:
     return json.dumps({"schema": "fhir-elig/error/1", "patient": patient, "errors": [{"code": code, "why": text}]})
 
 
-def _fhir(found: list[Assessment], tally: Tally, screening: Screening, fhir_version: str) -> str:
+def _fhir(found: Sequence[Assessment], tally: Tally, screening: Screening, fhir_version: str) -> Iterator[str]:
     from fhir_elig.outputs.fhir_json import encode
     from fhir_elig.outputs.research_subject import bundle, not_assessed
 
     recorded = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     base = screening.site.file.canonical_base
-    made = [
-        bundle(
-            one,
-            fhir_version="R5" if fhir_version == "R5" else "R4",
-            recorded=recorded,
-            canonical_base=base,
-            study=screening.study,
-        )
-        for one in found
-    ]
+    version: Literal["R4", "R5"] = "R5" if fhir_version == "R5" else "R4"
+    for one in found:
+        made = bundle(one, fhir_version=version, recorded=recorded, canonical_base=base, study=screening.study)
+        yield encode(made).decode() + "\n"
     for failure in tally.failures:
         code, _, why = failure.why.partition(": ")
-        made.append(not_assessed(failure.patient.removeprefix("Patient/"), code, why, recorded=recorded, canonical_base=base))
-    return "".join(encode(one).decode() + "\n" for one in made)
+        made = not_assessed(failure.patient.removeprefix("Patient/"), code, why, recorded=recorded, canonical_base=base)
+        yield encode(made).decode() + "\n"
 
 
-def talk(tally: Tally, found: list[Assessment], options: Options) -> None:
+def talk(tally: Tally, found: Sequence[Assessment], options: Options) -> None:
     """What was set aside, who was not assessed, and which types nobody vouches for."""
     failed = {failure.patient for failure in tally.failures}
     aside = [finding for finding in tally.findings if finding.where not in failed]

@@ -75,7 +75,7 @@ class Writer:
         Raises AuthorisationError, and SourceError or WriteConflictError for what is of the study or the software and not of one
         patient.
         """
-        typer.echo(plan_text(self._plan, list(found)), err=True)
+        typer.echo(plan_text(self._plan, found), err=True)
         if self._outbox is None:
             typer.echo("dry run: nothing was sent", err=True)
         else:

@@ -5,7 +5,7 @@ It can be printed, and `--dry-run` prints it and sends nothing. The writer does 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 
 import msgspec
@@ -149,7 +149,7 @@ def steps(plan: Plan, assessment: Assessment) -> list[Step]:
     return [*found, *([Step("then", beside)] if beside else [])]
 
 
-def plan_text(plan: Plan, assessments: list[Assessment]) -> str:
+def plan_text(plan: Plan, assessments: Sequence[Assessment]) -> str:
     """The plan as it is shown before anything is sent."""
     lines = [f"plan: write at {plan.base}, FHIR {plan.fhir_version}, study {plan.rules.study}"]
     lines.append(f"  states that may be set: {', '.join(sorted(plan.rules.allow)) or 'none'}")

@@ -106,7 +106,7 @@ def share_of_count(count: Interval, *percents: Interval) -> Interval:
     total = percents[0]
     for percent in percents[1:]:
         total = add(total, percent)
-    capped = Interval(total.low, min(total.high, HUNDRED) if total.high is not None else HUNDRED, total.low_open, total.high_open)
+    capped = total if total.high is not None and total.high <= HUNDRED else Interval(total.low, HUNDRED, total.low_open)
     return multiply(count, capped).scaled(Fraction(1, 100))
 
 

@@ -52,7 +52,7 @@ def course_of(medication: Medication, agent: Agent, weakest: Strength, reach: Re
     if medication.start is not None:
         context.mark_around(medication.start)
     if medication.counts is Counts.NEGATIVE:
-        course.denied = denied_days(medication, reach, context)
+        course.denied = denied_days(medication, agent, reach, context)
         course.why = f"status {medication.status}"
         return course
     classes = route_classes(medication, context) if agent.wanted or medication.single else set()
@@ -78,7 +78,7 @@ def course_of(medication: Medication, agent: Agent, weakest: Strength, reach: Re
 def _into_window(course: Course, certain: Days, possible: Days, reach: Reach, context: Context) -> None:
     """The days inside the window: sure ones where every day that its milestone may be on allows them."""
     today = context.as_of.last
-    (low_late, high_early), (low_early, high_late) = reach.days(course.medication, context)
+    (low_late, high_early), (low_early, high_late) = reach.days(course.medication, course.agent.concept, context)
     course.goes_on = (reach.frame.floating or today < high_early) and any(last > today for _, last in certain)
     course.certain = clip(certain, low_late, min(high_early, today))
     course.possible = clip(possible, low_early, min(high_late, today))
@@ -86,9 +86,9 @@ def _into_window(course: Course, certain: Days, possible: Days, reach: Reach, co
         course.why = "no day of it lies in the window"
 
 
-def denied_days(medication: Medication, reach: Reach, context: Context) -> Days:
+def denied_days(medication: Medication, agent: Agent, reach: Reach, context: Context) -> Days:
     """The days of the window on which a record that a drug was not taken may say so."""
-    _, (low, high) = reach.days(medication, context)
+    _, (low, high) = reach.days(medication, agent.concept, context)
     high = min(high, context.as_of.last)
     first = medication.start.first if medication.start is not None else FIRST_DAY
     last = medication.end.last if medication.end is not None else high

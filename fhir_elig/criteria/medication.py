@@ -177,7 +177,7 @@ class Exposure(Kind):
         """The first day on which a covered day leaves a window that moves on, or another episode may have begun."""
         for course in taken if reach.frame.floating else ():
             for first, _ in course.possible if self.absence is Absence.CLOSED else course.certain:
-                for day in reach.last_days(first, course.medication, context):
+                for day in reach.last_days(first, course.medication, course.agent.concept, context):
                     context.mark(max(day, context.as_of.last) + 1)
         if self.method is Method.LAST and any(not course.certain for course in taken):
             gap = times.parse_span(self.gap)
@@ -191,7 +191,7 @@ class Exposure(Kind):
     def _perhaps_denied(self, reach: Reach, context: Context) -> list[Course]:
         """What was perhaps not taken: of a drug that nobody can tell, it may be any of these."""
         return [
-            Course(medication=medication, agent=agent, denied=denied_days(medication, reach, context))
+            Course(medication=medication, agent=agent, denied=denied_days(medication, agent, reach, context))
             for medication in self._matched(context).untold
             for agent in self.agents
         ]
@@ -205,14 +205,14 @@ class Exposure(Kind):
         if reach.frame.open:
             return unknown(Reason.PENDING_EVENT, settled_by=self.window.pending)
         weak = [course for course in courses if course.weak and course.possible]
-        anything = Agent(concept=concepts[0])
-        untold = [course_of(m, anything, Strength.ORDERED, reach, context) for m in self._matched(context).unread]
+        unread = self._matched(context).unread  # each may be any of these drugs
+        untold = [course_of(m, agent, Strength.ORDERED, reach, context) for m in unread for agent in self.agents]
         untold = [course for course in untold if course.possible]
         self._mark_shrinking([*taken, *weak, *untold], reach, context)
-        days = [[span for c in group for span in c.possible] for group in self._groups(self.method, [*taken, *weak])] or [[]]
-        more = [span for course in untold for span in course.possible]
-        if all(self._enough(self.method, union((*group, *more)), ()) is Enough.NO for group in days):
-            every = union(span for group in (*days, more) for span in group)
+        groups = self._groups(self.method, [*taken, *weak, *untold])
+        days = [union(span for course in group for span in course.possible) for group in groups]
+        if all(self._enough(self.method, group, ()) is Enough.NO for group in days):
+            every = union(span for group in days for span in group)
             if any(last == context.as_of.last for _, last in every):  # use that may go on
                 self._mark_growing(every, sum(last - first + 1 for first, last in every), context)
             return absent(concepts, reach, context)

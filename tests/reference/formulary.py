@@ -39,6 +39,7 @@ class Formula:
     adults: bool = False
     floor: F | None = F(0)
     paired: bool = False  # counts only where the other inputs are there
+    whole: F | None = None  # what the other inputs are shares of
 
 
 def _power(base: F, exponent: str) -> F:
@@ -94,10 +95,10 @@ FORMULAS = {
     "ast-alt-ratio": Formula("ratio", "ast", ("alt",), (True, False), _over, SAME),
     "neutrophil-lymphocyte-ratio": Formula("ratio", "anc", ("alc",), (True, False), _over, SAME),
     "anc-from-differential": Formula(
-        "anc", "leukocytes", ("neutrophils_percent",), (True, True), _share, SAME, paired=True
+        "anc", "leukocytes", ("neutrophils_percent",), (True, True), _share, SAME, paired=True, whole=F(100)
     ),
     "alc-from-differential": Formula(
-        "alc", "leukocytes", ("lymphocytes_percent",), (True, True), _share, SAME, paired=True
+        "alc", "leukocytes", ("lymphocytes_percent",), (True, True), _share, SAME, paired=True, whole=F(100)
     ),
 }  # fmt: skip
 

@@ -142,7 +142,12 @@ def _of(rows: Sequence[Data], people: Sequence[About], formula: Formula, kind: D
 
 
 def _between(values: Sequence[Between], who: About, formula: Formula) -> Between:
-    """The value at the ends of its inputs: it rises or falls with each of them."""
+    """The value at the ends of its inputs: it rises or falls with each of them. A share ends at the whole."""
+    if formula.whole is not None:
+        values = [
+            values[0],
+            *(one if one.high is not None else Between(one.low, formula.whole, one.low_open) for one in values[1:]),
+        ]
     pairs = list(zip(values, formula.rises, strict=True))
     lows = [one.low if rises else one.high for one, rises in pairs]
     highs = [one.high if rises else one.low for one, rises in pairs]

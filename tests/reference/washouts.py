@@ -44,8 +44,8 @@ def not_taken(kind: Data, world: World, asked: Window, needed: int) -> Said:
     for agent in kind["agents"]:
         name = agent["concept"]
         rows = [row for row in world.of("drug") if row.get("concept") == name and by_route(row, agent) is not False]
-        first = kind["agents"][0]["concept"]
-        days.append(_possible(rows, name, kind, world, asked) | _possible(unnamed, first, kind, world, asked))
+        may_be = [row for row in unnamed if by_route(row, agent) is not False]
+        days.append(_possible([*rows, *may_be], name, kind, world, asked))
     groups = days if kind.get("method") == "per-drug" else [set().union(*days)]
     if any(len(group) >= needed for group in groups):
         return Said(UNKNOWN)

@@ -163,6 +163,13 @@ ROWS = [
         "unknown",
         "conflicting",
     ),
+    Row(
+        "a share of which only the least is known is not more than the whole",
+        (lab("leukocytes", "1.25 10*9/L", DAY), lab("neutrophils_percent", ">=51 %", DAY)),
+        "value: {derive: {formula: anc-from-differential}, less-than: '1.5 10*9/L'}",
+        "met",
+        "in-range",
+    ),
     Row("of two specimens", (lab("anc", "3 10*9/L", DAY, specimen="a"), lab("alc", "1 10*9/L", DAY, specimen="b")), NLR, "unknown", "too-old"),
     Row("AST and ALT", (lab("ast", "90 U/L", DAY), lab("alt", "40 U/L", DAY)), AST_ALT, "not-met", "out-of-range"),
     Row("segments and bands", (SEGMENTS, BANDS), ANC, "met", "in-range"),

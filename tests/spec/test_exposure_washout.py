@@ -100,6 +100,20 @@ ABSENT = [
     Row("in error", (*SEEN, taken(AZA, "2025-05-10", counts=Counts.NO)), AZA_30, "not-met", "absent"),
     Row("a drug that nobody can tell", (*SEEN, taken(LOCAL + "80", "2025-05-10")), AZA_30, "unknown", "unmapped"),
     Row("a drug that nobody can tell, at another time", (*SEEN, taken(LOCAL + "80", "2025-03-10")), AZA_30, "not-met", "absent"),
+    Row(
+        "a drug that nobody can tell, which lasts if it is the one",
+        (*SEEN, drug(LOCAL + "80", "2025-03-10", "2025-03-10", single=True, strength=Strength.ADMINISTERED)),
+        washout("[{concept: azathioprine}, {concept: rituximab, persists: [{days: 180}]}]"),
+        "unknown",
+        "unmapped",
+    ),
+    Row(
+        "a drug that nobody can tell, by a route that does not count",
+        (*SEEN, taken(LOCAL + "80", "2025-05-10", route="oral")),
+        washout("[{concept: rituximab, routes: [intravenous]}]"),
+        "not-met",
+        "absent",
+    ),
     Row("a modifier", (*SEEN, taken(AZA, "2025-05-10", flaws=(Flaw.MODIFIER,))), AZA_30, "unknown", "modifier"),
     Row(
         "a record that could not be read",
@@ -260,6 +274,20 @@ LIVES = [
         "imprecise-date",
     ),
     Row("18 days are not", (*SEEN, taken(PEG, "2025-05-14")), lives("longer", "0 d"), "not-met", "absent"),
+    Row(
+        "a drug that nobody can tell is gone as soon as the only one that counts",
+        (*SEEN, taken(LOCAL + "80", "2025-05-29")),
+        lives("longer", "0 d", "azathioprine"),
+        "not-met",
+        "absent",
+    ),
+    Row(
+        "of a class nobody can tell when it is gone",
+        (*SEEN, taken(LOCAL + "80", "2025-05-01")),
+        lives("longer", "0 d"),
+        "unknown",
+        "unmapped",
+    ),
     Row(
         "the longer of 30 days and five half-lives", (*SEEN, taken(PEG, "2025-05-02")), lives("longer", "30 d"), "met", "in-range"
     ),

@@ -191,7 +191,8 @@ class Job:
 
     def _assess(self, checkpoint: Checkpoint, pool: Pool, ground: Ground | None) -> None:
         pool.tell("know", ground and msgspec.structs.replace(ground, remarks=first_orphans(checkpoint)))
-        progress = Progress("assessing", checkpoint.patients(), "patients")
+        before = checkpoint.assessed() + sum(1 for _ in checkpoint.failures())
+        progress = Progress("assessing", checkpoint.patients(), "patients", before)
         for done in pool.each(self.method, ((shard,) for shard in checkpoint.open_shards())):
             checkpoint.shard_done(done)
             progress.advance(len(done.results) // self.outputs + len(done.failures))

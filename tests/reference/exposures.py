@@ -59,9 +59,12 @@ def _strong(row: Data, kind: Data) -> bool:
 
 
 def _of(row: Data, world: World) -> tuple[tuple[date, date], tuple[date, date]]:
-    """The sure and the possible days of a record; a single intake is its day, if that is known."""
+    """The sure and the possible days of a record; a single intake is its day, if that is known.
+
+    Where nothing tells up to when it was used, no day is sure.
+    """
     at = world.time(row.get("time"))
-    if at is None:
-        days = use(row, world)
-        return days.sure, days.possible
-    return (at.last, at.first), (at.first, at.last)
+    if at is not None:
+        return (at.last, at.first), (at.first, at.last)
+    days = use(row, world)
+    return days.sure if row.get("end") or row.get("asserted") else (date.max, date.min), days.possible

@@ -251,10 +251,10 @@ def choices(case: Row, at: Points) -> list[list[Row]]:
 
 
 def _days_too(text: str, at: Points) -> list[str]:
-    """Instants at which a milestone may be, with one of each of its days."""
+    """Instants at which a milestone may be, with noon of each of its days, unless the hour is known."""
     found, whole = instants(text, at, {}), span(text, at.zone)
     noons = [of_days(day, day, at.zone).start + timedelta(hours=12) for day in every_day(whole.first, whole.last)]
-    return sorted({*found, *(_stamp(noon) for noon in noons)}) if found else []
+    return sorted({*found, *(_stamp(noon) for noon in noons if whole.start <= noon <= whole.end)}) if found else []
 
 
 def enumerable(case: Row) -> bool:

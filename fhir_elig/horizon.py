@@ -17,15 +17,16 @@ from fhir_elig.verdict import CriterionResult, Verdict
 Results = Sequence[CriterionResult]
 Users = Mapping[int, Sequence[Node]]
 
-MOST_DAYS = 1000  # a bound on the later days that are looked at; charts that come near it are not known
+MOST_DAYS = 1000  # a bound on the later days that are looked at
 
 
 def valid_until(users: Users, context: Context, results: Results, show: Callable[[Context], Results]) -> str | None:
-    """The first such day after `as_of`, as a date; None if no day is known on which a verdict changes.
+    """The first such day after `as_of`, as a date; None if no verdict ever changes. Where too many days would have to be looked
+    at it is the last one that was: up to it the verdicts stand, and what is after it nobody has seen.
 
     `users` names the nodes that use a node's outcome, by its identity; `show` gives the results of a context.
     """
-    deaths, verdicts = _deaths(context), _verdicts(results)
+    deaths, verdicts, day = _deaths(context), _verdicts(results), None
     for _ in range(MOST_DAYS):
         day = min([due for due, _ in context.dues.values()] + deaths, default=None)
         if day is None:
@@ -35,7 +36,7 @@ def valid_until(users: Users, context: Context, results: Results, show: Callable
         if (changed or day in deaths) and _verdicts(show(later)) != verdicts:
             return times.iso(day)
         deaths = [death for death in deaths if death > day]
-    return None
+    return None if day is None else times.iso(day)
 
 
 def _verdicts(results: Results) -> dict[str, Verdict]:

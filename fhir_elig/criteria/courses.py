@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 import msgspec
 
 from fhir_elig import times
@@ -95,6 +97,11 @@ def denied_days(medication: Medication, agent: Agent, reach: Reach, context: Con
     return clip([(first, last)], low, high) if last >= first else []
 
 
+def perhaps_denied(untold: Iterable[Medication], agents: Sequence[Agent], reach: Reach, context: Context) -> list[Course]:
+    """What was perhaps not taken: of a drug that nobody can tell, it may be any of these."""
+    return [Course(medication=m, agent=a, denied=denied_days(m, a, reach, context)) for m in untold for a in agents]
+
+
 def _doubts(medication: Medication, counted: bool | None) -> list[str]:
     """Why the days of a record are not certain; empty for what is said elsewhere."""
     doubts = ["route not recorded"] if counted is None else []
@@ -145,7 +152,9 @@ def _covered(medication: Medication, agent: Agent, classes: set[str], high: int)
     if end is None:
         sure = [(start.last, vouched.first)] if vouched is not None and vouched.first >= start.last else []
         return list(sure), [(start.first, high)]
-    last = end.first if vouched is None else min(end.first, vouched.first)
+    last = max(end.first, start.first) if end.last >= start.first else end.first  # who ended some day had begun
+    if vouched is not None:
+        last = min(last, vouched.first)
     return [(start.last, last)] if last >= start.last else [], [(start.first, end.last)]
 
 

@@ -129,3 +129,13 @@ def long_enough(days: Days, more_than: str | None, at_least: str | None) -> Enou
     if total > longest or (at_least is not None and total >= longest):
         return Enough.YES
     return Enough.BORDER if total > shortest and len(days) > 1 else Enough.NO
+
+
+CLIPPED = 3  # days that a window of calendar months may move on by beyond those that pass: a month before 28 February and 1 March
+
+
+def to_spare(days: Days, more_than: str | None, at_least: str | None) -> int:
+    """How many of these days may go, whichever they are, and the others are still long enough; negative if that is not sure."""
+    span = parse_span(more_than or at_least or "")
+    needed = span_days(span)[1] + (more_than is not None) if span is not None else 0
+    return sum(last - first + 1 for first, last in days) - needed

@@ -18,8 +18,8 @@ from fhir_elig.criteria.agents import Agent
 from fhir_elig.criteria.base import Binder, Kind, Path, SpanText, Window
 from fhir_elig.criteria.condition import Absence
 from fhir_elig.criteria.context import Context, Frame
-from fhir_elig.criteria.courses import Course, course_of, denied_days, same_drug
-from fhir_elig.criteria.days import Days, Enough, bridge, long_enough, span_days, subtract, union
+from fhir_elig.criteria.courses import Course, course_of, perhaps_denied, same_drug
+from fhir_elig.criteria.days import CLIPPED, Days, Enough, bridge, long_enough, span_days, subtract, to_spare, union
 from fhir_elig.criteria.doses import within_dose
 from fhir_elig.criteria.outcome import Outcome, flaw_reason, unknown
 from fhir_elig.criteria.reach import Reach, Whichever
@@ -136,8 +136,9 @@ class Exposure(Kind):
         not_taken = [c for c in courses if c.denied]
         best = self._best(self.method, taken, not_taken, context)
         counted = sum(last - first + 1 for first, last in self._certain(taken, not_taken, context))
+        denied = perhaps_denied(self._matched(context).untold, self.agents, reach, context) if best is Enough.YES else []
         if best is Enough.YES:
-            self._mark_shrinking(taken, reach, context)
+            self._mark_shrinking(taken, reach, context, self._to_spare(taken, [*not_taken, *denied], context))
         elif any(course.goes_on for course in courses):
             self._mark_growing([stretch for course in taken for stretch in course.certain], counted, context)
         evidence = () if context.quiet else tuple(c.evidence() for c in taken)
@@ -146,7 +147,6 @@ class Exposure(Kind):
         if best is Enough.YES:
             if broken is not None:
                 return broken.plus(evidence=evidence, notes=notes)
-            denied = self._perhaps_denied(reach, context)
             if denied and self._best(self.method, taken, [*not_taken, *denied], context) is not Enough.YES:
                 return unknown(Reason.UNMAPPED, evidence=evidence, notes=(*notes, "a drug that nobody can tell was not taken"))
             others = [m.value for m in self.other_methods if self._best(m, taken, not_taken, context) is not Enough.YES]
@@ -173,12 +173,16 @@ class Exposure(Kind):
             context.mark(end - 1)
             context.mark(end)
 
-    def _mark_shrinking(self, taken: list[Course], reach: Reach, context: Context) -> None:
-        """The first day on which a covered day leaves a window that moves on, or another episode may have begun."""
+    def _mark_shrinking(self, taken: list[Course], reach: Reach, context: Context, spare: int = 0) -> None:
+        """The first day on which a covered day leaves a window that moves on, or another episode may have begun.
+
+        While there are days to spare none that leaves can be missed, and a window moves on by a day each day.
+        """
+        soonest = context.as_of.last + max(spare - CLIPPED, 0)
         for course in taken if reach.frame.floating else ():
             for first, _ in course.possible if self.absence is Absence.CLOSED else course.certain:
                 for day in reach.last_days(first, course.medication, course.agent.concept, context):
-                    context.mark(max(day, context.as_of.last) + 1)
+                    context.mark(max(day, soonest) + 1)
         if self.method is Method.LAST and any(not course.certain for course in taken):
             gap = times.parse_span(self.gap)
             end = max(last for course in taken for _, last in course.certain)
@@ -188,13 +192,14 @@ class Exposure(Kind):
         found = [self._enough(method, self._certain(group, not_taken, context), group) for group in self._groups(method, taken)]
         return max(found, default=Enough.NO)
 
-    def _perhaps_denied(self, reach: Reach, context: Context) -> list[Course]:
-        """What was perhaps not taken: of a drug that nobody can tell, it may be any of these."""
-        return [
-            Course(medication=medication, agent=agent, denied=denied_days(medication, agent, reach, context))
-            for medication in self._matched(context).untold
-            for agent in self.agents
-        ]
+    def _to_spare(self, taken: list[Course], not_taken: list[Course], context: Context) -> int:
+        """How many of the days surely covered may go, and there are enough of them all the same."""
+        if self.method is Method.LAST:
+            return 0
+        groups = [self._certain(group, not_taken, context) for group in self._groups(self.method, taken)]
+        if self.method is Method.LONGEST:
+            groups = [stretch for days in groups for stretch in bridge(days, times.parse_span(self.gap))]
+        return max((to_spare(days, self.more_than, self.at_least) for days in groups), default=0)
 
     def _too_few(self, taken: list[Course], courses: list[Course], reach: Reach, context: Context) -> Outcome:
         """Too few certain days where absence is closed: not met if no possible day can make them enough."""

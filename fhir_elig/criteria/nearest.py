@@ -37,6 +37,9 @@ def analyte_of(source: Input, result: Result, context: Context) -> Analyte:
 Days = tuple[int, int] | None  # the first and the last day; None for any
 
 
+_FURTHER = (2, 60, 10**9)  # days
+
+
 class Near(msgspec.Struct):
     """A result beside another one: how near and how far it may lie, in days, and whether it surely lies within reach."""
 
@@ -53,8 +56,7 @@ def nearest(source: Input, to: Result, frame: Frame, context: Context) -> Readin
     if time is None:
         return Reading(reason=Reason.IMPRECISE_DATE)
     facts, within = context.facts, _within(source, time)
-    beside = facts.of(source.concepts) if within is None else facts.beside(source.concepts, *within)
-    found = [one for result in beside for one in _near(source, result, to, time, within, frame, context)]
+    found = _around(source, to, time, within, frame, context)
     if not found:
         counts = facts.said(source.concepts)
         waiting = Reason.NOT_FINAL if Counts.NOT_FINAL in counts else Reason.NOT_FOUND
@@ -74,6 +76,17 @@ def _within(source: Input, time: When) -> Days:
         return time.first, time.last
     span = times.parse_span(source.within or "")
     return None if span is None else (span.shift(time.first, -1), span.shift(time.last, 1))
+
+
+def _around(source: Input, to: Result, time: When, within: Days, frame: Frame, context: Context) -> list[Near]:
+    """What may lie near; without a reach it is looked for further and further off, so that a long history stays cheap."""
+    for days in _FURTHER if within is None else (0,):
+        first, last = within or (time.first - days, time.last + days)
+        beside = context.facts.beside(source.concepts, first, last)
+        found = [one for result in beside for one in _near(source, result, to, time, within, frame, context)]
+        if any(one.sure and one.farthest <= days for one in found):
+            break
+    return found
 
 
 def together(one: Result, other: Result) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import date, timedelta
 from fractions import Fraction
 from typing import Any
 
@@ -14,6 +15,7 @@ from fhir_elig.criteria.nearest import together
 from fhir_elig.quantity import Interval, point
 from fhir_elig.units import parse_amount
 from tests.house.tree import ROOT
+from tests.pace import at_most
 from tests.spec.table import EVERYTHING, Row, check, concepts, lab, not_final, person, result, said, served
 from tests.spec.words import Page
 
@@ -187,6 +189,16 @@ def test_derived_values(row: Row) -> None:
 def test_a_ratio_to_creatinine_may_be_limited_in_any_of_its_units(sent: str, limit: str) -> None:
     amount = parse_amount(f"{sent} {limit}", concepts().analytes["protein-creatinine-ratio"])
     assert isinstance(amount, Fraction) and abs(amount - F("530.4")) < F("0.02")
+
+
+def test_a_long_history_of_two_measures_costs_no_more_than_its_length() -> None:
+    """Each height is held against the weights of its own days, not against all."""
+    days = [(date(2025, 5, 30) - timedelta(back)).isoformat() for back in range(1500)]
+    facts = [
+        lab(name, sent, day, ref=f"{name}-{day}") for name, sent in (("weight", "60 kg"), ("height", "160 cm")) for day in days
+    ]
+    at_most(40, lambda: result(BMI, *facts))
+    assert said(result(BMI, *facts)) == ("met", "in-range")
 
 
 def test_who_is_too_young_for_the_equation_is_told() -> None:

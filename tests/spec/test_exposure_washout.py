@@ -77,6 +77,7 @@ ABSENT = [
     Row("taken on the first day of the window", (*SEEN, taken(AZA, "2025-05-02")), AZA_30, "met", "in-range"),
     Row("taken the day before it", (*SEEN, taken(AZA, "2025-05-01")), AZA_30, "not-met", "absent"),
     Row("taken until after the window began", (*SEEN, taken(AZA, "2024-01-01", "2025-05-02")), AZA_30, "met", "in-range"),
+    Row("taken from a day of May until some day of May", (*SEEN, taken(AZA, "2025-05-10", "2025-05")), AZA_30, "met", "in-range"),
     Row("taken until some day of May", (*SEEN, taken(AZA, "2024-01-01", "2025-05")), AZA_30, "unknown", "imprecise-date"),
     Row("an open end that nobody vouches for", (*SEEN, drug(AZA, "2024-01-01")), AZA_30, "unknown", "imprecise-date"),
     Row("an order alone", (*SEEN, taken(AZA, "2025-05-10", strength=Strength.ORDERED)), AZA_30, "unknown", "unconfirmed"),

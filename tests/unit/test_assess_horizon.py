@@ -9,6 +9,7 @@ import pytest
 
 from fhir_elig import horizon
 from fhir_elig.record import Strength
+from tests.pace import at_most
 from tests.properties.charts import CRITERIA, DATES
 from tests.spec.table import AS_OF, EVERYTHING, answer, assessed, contact, drug, event, lab, person, problem, relma_results
 
@@ -228,7 +229,20 @@ def test_a_run_that_is_no_whole_day_is_looked_at_on_the_next_one(as_of: str, unt
     assert assessed(HB, *facts, as_of=as_of).valid_until == until
 
 
-def test_the_days_that_are_looked_at_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(horizon, "MOST_DAYS", 1)
+def test_the_days_that_are_looked_at_are_bounded_and_no_more_is_claimed(monkeypatch: pytest.MonkeyPatch) -> None:
     facts = (lab("hemoglobin", "100 g/L", "2025-05-28"), lab("hemoglobin", "100 g/L", "2025-06-05"))
-    assert assessed(HB, *facts).valid_until is None
+    assert assessed(HB, *facts).valid_until == "2025-07-04"
+    monkeypatch.setattr(horizon, "MOST_DAYS", 1)
+    assert assessed(HB, *facts).valid_until == "2025-06-05"
+
+
+@pytest.mark.parametrize("method", ["union", "longest"])
+def test_a_drug_of_each_day_is_not_looked_at_on_each_day_to_come(method: str) -> None:
+    """With 546 days more than are asked for, nothing is looked at anew until nearly as many have left the window."""
+    today = date(2025, 6, 1)
+    every = [(today - timedelta(days=back)).isoformat() for back in range(730)]
+    doses = [drug("azathioprine", day, day, ref=f"d{day}") for day in every]
+    asked = f"exposure: {{agents: [{{concept: azathioprine}}], at-least: 184 d, window: {{before: 730 d}}, method: {method}}}"
+    found = []
+    at_most(20, lambda: found.append(assessed(asked, *doses).valid_until))
+    assert found[0] == (today + timedelta(days=548)).isoformat()

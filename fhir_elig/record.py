@@ -19,7 +19,7 @@ from fhir_elig.verdict import Retrieved
 class Flaw(StrEnum):
     """Why a fact may not decide, whatever it says."""
 
-    MODIFIER = "modifier"  # a modifierExtension or implicitRules that is not understood
+    MODIFIER = "modifier"  # a modifierExtension or implicitRules that is not understood, a focus on somebody else
     RESTRICTED = "restricted"  # a security label that the site does not allow
     SUBSETTED = "subsetted"  # the resource is not whole
     CONFLICT = "conflict"  # one version, two bodies

@@ -15,6 +15,7 @@ from fhir_elig.references import is_id, subject_of, target
 from fhir_elig.times import parse_when
 
 _OWN_META = frozenset({"versionId", "lastUpdated", "source"})
+_SOMEBODY = frozenset({"Patient", "RelatedPerson", "Person", "Group", "Practitioner"})
 _CONFIDENTIALITY = frozenset({"R", "V"})
 # v3-ActCode sensitivity and 42 CFR Part 2 policy codes; v3-ObservationValue codes of what was taken out.
 _SENSITIVE = frozenset(
@@ -131,12 +132,12 @@ def head_of(piece: Piece, context: Context) -> Head:
     """Version and flaws; raises ShapeError if meta is broken, since a label could be lost in it."""
     resource = piece.resource
     meta = resource.get("meta")
-    odd = piece.conflict or "modifierExtension" in resource or "implicitRules" in resource
+    odd = piece.conflict or "modifierExtension" in resource or "implicitRules" in resource or "focus" in resource
     if not odd and type(meta) is dict and "security" not in meta and "tag" not in meta:  # the usual case
         version = meta.get("versionId")
         return Head(piece.reference, version if type(version) is str else _version(resource))
     flaws: list[Flaw] = []
-    if resource.get("modifierExtension") or resource.get("implicitRules"):
+    if resource.get("modifierExtension") or resource.get("implicitRules") or _about_another(resource, context):
         flaws.append(Flaw.MODIFIER)
     if piece.conflict:
         flaws.append(Flaw.CONFLICT)
@@ -150,6 +151,12 @@ def head_of(piece: Piece, context: Context) -> Head:
         flaws.append(Flaw.SUBSETTED)
     version = meta.get("versionId")
     return Head(piece.reference, version if type(version) is str else _version(resource), tuple(flaws) if flaws else ())
+
+
+def _about_another(resource: Resource, context: Context) -> bool:
+    """Whether the `focus` is, or may be, somebody else beside the patient of record, such as a fetus, a relative or a donor."""
+    about = [target(one, context.base) for one in items(resource.get("focus"))]
+    return any(one is None or one[0] in _SOMEBODY and one[1] not in context.patients for one in about)
 
 
 def _restricted(labels: Any, allowed: frozenset[str]) -> bool:

@@ -26,14 +26,11 @@ def fits(resource: Resource, codes: frozenset[str]) -> bool:
 
     Systems are not compared: one system has many spellings, and what does not matter is found out later.
     """
+    if not isinstance(resource.get("code"), dict):  # what is broken is for the readers to refuse, so that it is told
+        return True
     wanted = {code.rsplit("|", 1)[-1] for code in codes}
-    concepts = [resource.get("code"), *(part.get("code") for part in _dicts(resource.get("component")))]
-    return any(
-        coding.get("code") in wanted
-        for concept in concepts
-        if isinstance(concept, dict)
-        for coding in _dicts(concept.get("coding"))
-    )
+    concepts = (concept for part in (resource, *_dicts(resource.get("component"))) for concept in _dicts(part.get("code")))
+    return any(coding.get("code") in wanted for concept in concepts for coding in _dicts(concept.get("coding")))
 
 
 def medication_ids(resource: Resource, base: str) -> Iterator[str]:
@@ -66,4 +63,5 @@ def members(group: Resource, base: str) -> Iterator[str | None]:
 
 
 def _dicts(value: Any) -> Iterator[dict[str, Any]]:
-    return (item for item in value if isinstance(item, dict)) if isinstance(value, list) else iter(())
+    """The objects of a repeating element; a lone one counts as a list of one, as the readers take it."""
+    return (item for item in (value if isinstance(value, list) else [value]) if isinstance(item, dict))

@@ -31,8 +31,9 @@ check: $(VENV)/.dev ## format, lint, types, floors, docs current
 	@$(BIN)/mypy --strict fhir_elig
 	@$(BIN)/python -m pytest --quiet tests/house
 
-docs: $(VENV)/.dev ## write docs/reference/spec from the tables of the tests
+docs: $(VENV)/.dev ## write docs/reference/spec and faults.md from the tables of the tests
 	@$(BIN)/python -m tests.spec.pages
+	@$(BIN)/python -m tests.faults
 
 CASES ?= 100000
 SEED ?= 1

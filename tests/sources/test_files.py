@@ -223,6 +223,12 @@ def test_two_patients_with_one_record_number_stay_two(tmp_path: Path) -> None:
     assert source.patients == ("p1", "p2")
 
 
+def test_ids_that_look_like_numbers_are_texts(tmp_path: Path) -> None:
+    names = ("007", "0x7", "1E05", "1E5", "7")
+    source = read_files(write(tmp_path / "b.ndjson", *(patient(name) for name in names)))
+    assert source.patients == names
+
+
 def test_patients_are_chosen_by_id(tmp_path: Path) -> None:
     write(tmp_path / "b.ndjson", *(patient(one) for one in ("p1", "p2", "p3")), observation("o3", "p3"))
     source = read_files(tmp_path, patient_ids=["Patient/p3", "p1"])

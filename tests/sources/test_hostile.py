@@ -12,6 +12,7 @@ import pytest
 from tests.sources import hostile
 from tests.sources.fakes import Answer
 from tests.sources.faults_answers import ANSWERS, Fault
+from tests.sources.faults_odd import ODD
 from tests.sources.faults_pages import PAGES, PageFault
 from tests.sources.hostile import CANARIES, MOST_REQUESTS, PATIENT, TOKEN, Ask, Command, Outcome, Play, Raw, Ward
 
@@ -120,7 +121,7 @@ def test_a_fault_that_stays_gives_less_and_says_so(
     assert (found.verdicts == clean.verdicts) is fault.passes
 
 
-@pytest.mark.parametrize("fault", PAGES.values(), ids=PAGES)
+@pytest.mark.parametrize("fault", [*PAGES.values(), *ODD.values()], ids=[*PAGES, *ODD])
 def test_a_fault_of_a_search_turns_no_verdict_over(fault: PageFault, place: Ward, command: Command, clean: Outcome) -> None:
     place.fault = fault.play
     found = command.screen(place)

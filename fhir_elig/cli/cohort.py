@@ -62,6 +62,7 @@ def run(
     engine: EngineOption = "local",
     spark_remote: RemoteOption = "",
     jobs: JobsOption = 1,
+    facts: Annotated[bool, typer.Option("--facts", help="Keep the facts of the charts too, as  cohort facts  does")] = False,
     skip: Annotated[bool, typer.Option("--skip/--no-skip", help="Keep only the head of results that nothing asks for")] = True,
 ) -> int:
     """Hold every chart of a folder, or of a bulk export, against the protocols; results go into RUN.
@@ -75,7 +76,7 @@ def run(
 
     options = RunOptions(
         protocols=tuple(protocol), data=data, as_of=as_of, events=tuple(event), answers=str(answers or ""),
-        site=str(site or ""), complete=complete, skip=skip,
+        site=str(site or ""), complete=complete, skip=skip, facts=facts,
     )  # fmt: skip
     known("--engine", engine, ENGINES)
     asked = Bulk(url=bulk, group=group, after=after, since=since, timeout=export_timeout)
@@ -85,7 +86,7 @@ def run(
     if bulk:
         options = exported(options, Path(out), asked)
     if engine == "spark":
-        _check_spark(data, after)
+        _check_spark(data, after, facts)
         return run_on_spark(options, out, spark_remote)
     options = msgspec.structs.replace(options, after=str(after or ""))
     folder = Path(out)
@@ -95,13 +96,16 @@ def run(
     return finished.exit_code
 
 
-def _check_spark(data: str, after: Path | None) -> None:
+def _check_spark(data: str, after: Path | None, facts: bool) -> None:
     """Raises UsageError where Spark would quietly do something else than what was asked for."""
-    from fhir_elig.cohort.facts.jobs import is_kept
+    from fhir_elig.cohort.facts.cache import is_kept
 
     if data and (is_kept(data) or after is not None):
         why = "facts are read, and results taken over, by the local engine alone"
         raise UsageError(why, code="FE0105", where="--engine spark", fix="leave out  --engine spark")
+    if facts:
+        why = "facts are kept by the local engine alone"
+        raise UsageError(why, code="FE0105", where="--facts", fix="leave out  --engine spark")
 
 
 @app.command()
@@ -139,6 +143,9 @@ def _tell(finished: Finished, out: Path) -> None:
         typer.echo(f"patients {counts.patients} = assessed {counts.assessed} + not assessed {counts.not_assessed}", err=True)
         if manifest.options.after:
             _tell_taken(finished)
+        if manifest.options.facts:
+            anew = f", made anew: {finished.facts_anew}" if finished.facts_anew else ""
+            typer.echo(f"facts of {counts.patients} patients: {out / 'facts'}{anew}", err=True)
         if counts.quarantined:
             typer.echo(f"set aside {counts.quarantined} pieces of the data: {out / 'quarantine.ndjson'}", err=True)
 

@@ -28,6 +28,7 @@ CREATE TABLE IF NOT EXISTS orphans (reference TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS results (patient TEXT, protocol INTEGER, shard INTEGER, at INTEGER, length INTEGER, rows INTEGER,
   PRIMARY KEY (patient, protocol)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS charts (patient TEXT PRIMARY KEY, digest BLOB NOT NULL, taken INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS facts (patient TEXT PRIMARY KEY, shard INTEGER, at INTEGER, length INTEGER) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS failures (patient TEXT PRIMARY KEY, why TEXT NOT NULL) WITHOUT ROWID;
 """
 
@@ -57,6 +58,14 @@ class Seen(msgspec.Struct, frozen=True, array_like=True):
     taken: bool
 
 
+class Place(msgspec.Struct, frozen=True, array_like=True):
+    """Where the facts of a patient lie, in those of a shard; of the length 0 where they are those of an earlier run."""
+
+    patient: str
+    at: int
+    length: int
+
+
 class ShardDone(msgspec.Struct, frozen=True, array_like=True):
     """What came of a shard. `codes` are the exit codes that it asks for."""
 
@@ -65,6 +74,11 @@ class ShardDone(msgspec.Struct, frozen=True, array_like=True):
     failures: list[Failed]
     codes: list[int]
     charts: list[Seen] = []
+    facts: list[Place] = []
+
+    @property
+    def persons(self) -> int:
+        return max(len(self.facts), len({one.patient for one in self.results}) + len(self.failures))
 
 
 class Checkpoint:
@@ -108,10 +122,6 @@ class Checkpoint:
     def get(self, name: str) -> str:
         row = self._store.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
         return row[0] if row is not None else ""
-
-    def put(self, name: str, value: str) -> None:
-        with self.transaction() as store:
-            store.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, value))
 
     # What is to be read ------------------------------------------------------------------------------------------------
 
@@ -190,6 +200,8 @@ class Checkpoint:
             store.executemany("INSERT INTO failures VALUES (?, ?)", ((f.patient, f.why) for f in done.failures))
             seen = ((one.patient, one.digest, one.taken) for one in done.charts)
             store.executemany("INSERT INTO charts VALUES (?, ?, ?)", seen)
+            facts = ((one.patient, done.shard, one.at, one.length) for one in done.facts)
+            store.executemany("INSERT INTO facts VALUES (?, ?, ?, ?)", facts)
             store.execute("UPDATE shards SET done = 1 WHERE number = ?", (done.shard,))
             codes = ((f"code {code}", "1") for code in done.codes)
             store.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", codes)
@@ -202,6 +214,18 @@ class Checkpoint:
             () if protocol is None else (protocol,),
         )
         yield from rows
+
+    def facts(self) -> Iterator[tuple[str, int, int, int]]:
+        """Whose facts are kept, sorted: who it is, the shard, place and length (0 for those of an earlier run)."""
+        yield from self._store.execute("SELECT patient, shard, at, length FROM facts ORDER BY patient")
+
+    def takes_facts(self) -> bool:
+        """Whether facts of anybody are those of an earlier run."""
+        return self._store.execute("SELECT 1 FROM facts WHERE length = 0").fetchone() is not None
+
+    def kept(self) -> int:
+        """Persons whose facts are kept."""
+        return int(self._store.execute("SELECT count(*) FROM facts").fetchone()[0])
 
     def failures(self) -> Iterator[Failed]:
         for row in self._store.execute("SELECT patient, why FROM failures ORDER BY patient"):

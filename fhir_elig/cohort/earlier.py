@@ -55,7 +55,7 @@ def why_not(now: Manifest) -> str:
     if not (folder.is_finished and folder.path(CHECKPOINT).is_file() and folder.path(ASSESSMENTS).is_file()):
         return "that run has not ended, or was made by another engine"
     before = read_manifest(folder)
-    options = msgspec.structs.replace(before.options, data=now.options.data, after=now.options.after)
+    options = msgspec.structs.replace(before.options, data=now.options.data, after=now.options.after, facts=now.options.facts)
     changed = differences(msgspec.structs.replace(before, options=options), now)
     return f"not the same as there: {', '.join(changed)}" if changed else ""
 

@@ -96,12 +96,16 @@ class RunFolder:
     def purge(self) -> list[str]:
         """Remove the run; gives the names of what is not the run's and stays, sorted. Raises FhirEligError (FE0701)."""
         self.need()
+        return self.remove()
+
+    def remove(self) -> list[str]:
+        """As `purge`, however little of a run is there."""
         self.sweep()
         with writing(self.root):
             clear(self.work)
             clear(self.path(EXPORT))
-            if self.kept.is_run:
-                self.kept.purge()
+            if self.kept.root.is_dir():
+                self.kept.remove()
             for name in _ALL:
                 self.path(name).unlink(missing_ok=True)
             left = sorted(entry.name for entry in self.root.iterdir())
@@ -142,6 +146,20 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
         except BaseException:
             part.unlink(missing_ok=True)
             raise
+
+
+@contextlib.contextmanager
+def locked(folder: RunFolder) -> Iterator[None]:
+    """Nobody else works in the folder. The lock goes with the process, however that ends. Raises UsageError."""
+    import fcntl
+
+    with writing(folder.root), open(folder.path(LOCK), "wb", opener=_private) as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            why = "another process works on this run"
+            raise UsageError(why, where=str(folder.root), fix="wait for it, or end it first") from None
+        yield
 
 
 def _private(path: str, flags: int) -> int:

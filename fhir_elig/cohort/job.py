@@ -11,8 +11,6 @@ which process, or after how many interruptions it was done, so the files of the 
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 
@@ -21,7 +19,8 @@ import msgspec
 from fhir_elig.cli.pipeline import PARTIAL, exit_code
 from fhir_elig.cohort.charts import store_medications
 from fhir_elig.cohort.checkpoint import Checkpoint
-from fhir_elig.cohort.folder import CHECKPOINT, LOCK, RunFolder, clear, writing
+from fhir_elig.cohort.facts.cache import keep_beside, why_not as why_no_facts
+from fhir_elig.cohort.folder import CHECKPOINT, RunFolder, clear, locked, writing
 from fhir_elig.cohort.ground import Complete, Ground, Survey, base_of, first_orphans, lay, vouchers_of
 from fhir_elig.cohort.manifest import Counts, Input, Manifest, differences, make_manifest, write_manifest
 from fhir_elig.cohort.pieces import look, plan, shards_for
@@ -40,30 +39,11 @@ class Finished(msgspec.Struct, frozen=True):
     manifest: Manifest
     exit_code: int
     taken: int = 0  # persons whose results are those of an earlier run
+    facts_anew: str = ""  # why none of the facts of that run were taken over
 
     @property
     def patients(self) -> int:
         return self.manifest.counts.patients if self.manifest.counts is not None else 0
-
-
-@contextlib.contextmanager
-def _locked(folder: RunFolder) -> Iterator[None]:
-    """Nobody else works in the folder. The lock goes with the process, however that ends."""
-    import fcntl
-
-    with writing(folder.root), open(folder.path(LOCK), "wb", opener=_private) as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            why = "another process works on this run"
-            raise UsageError(why, where=str(folder.root), fix="wait for it, or end it first") from None
-        yield
-
-
-def _private(path: str, flags: int) -> int:
-    import os
-
-    return os.open(path, flags, 0o600)
 
 
 class Job:
@@ -74,6 +54,7 @@ class Job:
     def __init__(self, folder: RunFolder, options: RunOptions, jobs: int = 1) -> None:
         self.folder, self.options, self.jobs = folder, options, jobs
         self.grounds = screenings(options)
+        self.facts_anew = ""
         self.look()
 
     def look(self) -> None:
@@ -84,7 +65,7 @@ class Job:
     def begin(self) -> Finished:
         """A new run. Raises UsageError if the folder is in use, DataError, and FhirEligError (FE0701) where the disk refuses."""
         self.folder.create()
-        with _locked(self.folder):
+        with locked(self.folder):
             self.folder.sweep()
             self.manifest = self.describe(self.source())
             write_manifest(self.folder, self.manifest)
@@ -92,7 +73,7 @@ class Job:
 
     def resume(self, manifest: Manifest) -> Finished:
         """Go on with the run; if it is done, tell how it ended. Raises as `begin`, and UsageError if its ground has changed."""
-        with _locked(self.folder):
+        with locked(self.folder):
             self.folder.sweep()
             changed = differences(manifest, self.describe(manifest.input))
             if changed:
@@ -118,7 +99,12 @@ class Job:
             self._check_plan(checkpoint)
             if not self.folder.is_finished or self.manifest.counts is None:
                 self._work(checkpoint)
-            return Finished(self.manifest, exit_code(checkpoint.codes(), self._counts.assessed), checkpoint.taken())
+            return Finished(
+                self.manifest, exit_code(self._codes(checkpoint), self._counts.assessed), checkpoint.taken(), self.facts_anew
+            )
+
+    def _codes(self, checkpoint: Checkpoint) -> frozenset[int]:
+        return checkpoint.codes() | ({PARTIAL} if self._counts.quarantined else frozenset())
 
     @property
     def _counts(self) -> Counts:
@@ -190,19 +176,31 @@ class Job:
             raise DataError("there is no Patient in the data", where=self.manifest.input.path, fix="add the Patient resources")
 
     def _assess(self, checkpoint: Checkpoint, pool: Pool, ground: Ground | None) -> None:
-        pool.tell("know", ground and msgspec.structs.replace(ground, remarks=first_orphans(checkpoint)))
+        pool.tell("know", ground and msgspec.structs.replace(ground, remarks=first_orphans(checkpoint)), self._facts_stand())
         before = checkpoint.assessed() + sum(1 for _ in checkpoint.failures())
         progress = Progress("assessing", checkpoint.patients(), "patients", before)
         for done in pool.each(self.method, ((shard,) for shard in checkpoint.open_shards())):
             checkpoint.shard_done(done)
-            progress.advance(len(done.results) // self.outputs + len(done.failures))
+            progress.advance(done.persons)
         progress.finish()
+
+    def _facts_stand(self) -> bool:
+        """Whether the facts of the earlier run may stand for charts that did not change."""
+        if not (self.options.facts and self.options.after):
+            return False
+        self.facts_anew = why_no_facts(self.manifest, self.grounds[0].site)
+        return not self.facts_anew
+
+    def persons(self, checkpoint: Checkpoint) -> int:
+        """With everything that is made for each."""
+        return checkpoint.assessed()
 
     def _write(self, checkpoint: Checkpoint) -> None:
         """The files of the run, once every patient is proved to be there once."""
-        patients, assessed = checkpoint.patients(), checkpoint.assessed()
+        patients, assessed = checkpoint.patients(), self.persons(checkpoint)
         failed = sum(1 for _ in checkpoint.failures())
-        if patients != assessed + failed or checkpoint.number_of_results() != assessed * self.outputs:
+        missing = self.options.facts and checkpoint.kept() != patients
+        if missing or patients != assessed + failed or checkpoint.number_of_results() != assessed * self.outputs:
             why = f"{patients} patients went in, {assessed} were assessed and {failed} were not"
             raise FhirEligError(
                 why, code="FE0901", where=str(self.folder.root), fix="please report this; use nothing of this run"
@@ -210,11 +208,11 @@ class Job:
         with writing(self.folder.root):
             self.manifest = self.write(checkpoint)
             quarantined, orphans = self.set_aside(checkpoint)
-        if quarantined:
-            checkpoint.put(f"code {PARTIAL}", "1")
         counts = Counts(patients=patients, assessed=assessed, not_assessed=failed, quarantined=quarantined, orphans=orphans)
         read = msgspec.structs.replace(self.manifest.input, sha256=self.digest(checkpoint))
         self.manifest = msgspec.structs.replace(self.manifest, counts=counts, input=read)
+        if self.options.facts:
+            keep_beside(self.folder, self.manifest, checkpoint, self.grounds[0].site)
         write_manifest(self.folder, self.manifest)
         with writing(self.folder.work):
             clear(self.folder.work)

@@ -54,10 +54,11 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class KeptFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """Of a facts cache: SHA-256 of what the site file says about reading, and the row groups of the file; 0 until it is there."""
+    """Of a facts cache: SHA-256 of what the site file says about reading; once it is there, the file's row groups and SHA-256."""
 
     reading: str
     groups: int = 0
+    sha256: str = ""
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):

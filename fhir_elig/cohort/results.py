@@ -4,26 +4,27 @@ from __future__ import annotations
 
 import os
 from collections import OrderedDict
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 
 from fhir_elig.cohort.checkpoint import Checkpoint
-from fhir_elig.cohort.facts.file import write_facts
+from fhir_elig.cohort.facts.write import Same, write_facts
 from fhir_elig.cohort.folder import ASSESSMENTS, ERRORS, FACTS, MATRIX, QUARANTINE, RunFolder, whole_file
 from fhir_elig.cohort.ground import set_aside
 from fhir_elig.cohort.matrix_file import MatrixProcess
-from fhir_elig.cohort.worker import results_name
+from fhir_elig.cohort.worker import facts_name, results_name
 from fhir_elig.sources.file_walk import Walk
 
 _MOST_OPEN = 64  # files at a time
 
 
 class _Shards:
-    """Reads stretches of the shards' results; keeps the files open that were read last."""
+    """Reads stretches of what was written for each shard; keeps the files open that were read last."""
 
-    def __init__(self, work: Path) -> None:
-        self._work = work
+    def __init__(self, work: Path, name: Callable[[int], str]) -> None:
+        self._work, self._name = work, name
         self._open: OrderedDict[int, int] = OrderedDict()
 
     def __enter__(self) -> _Shards:
@@ -38,14 +39,14 @@ class _Shards:
         if file is None:
             if len(self._open) >= _MOST_OPEN:
                 os.close(self._open.popitem(last=False)[1])
-            file = self._open[shard] = os.open(self._work / results_name(shard), os.O_RDONLY)
+            file = self._open[shard] = os.open(self._work / self._name(shard), os.O_RDONLY)
         self._open.move_to_end(shard)
         return os.pread(file, length, at)
 
 
 def write_results(folder: RunFolder, checkpoint: Checkpoint, protocols: int) -> None:
     """Writes assessments, matrix and errors. Raises FhirEligError (FE0701)."""
-    with _Shards(folder.work) as shards:
+    with _Shards(folder.work, results_name) as shards:
         with whole_file(folder.path(ASSESSMENTS)) as stream:
             for shard, at, length, _ in checkpoint.results():
                 stream.write(shards.read(shard, at, length))
@@ -65,12 +66,15 @@ def write_errors(folder: RunFolder, checkpoint: Checkpoint) -> None:
             stream.write(msgspec.json.encode(told) + b"\n")
 
 
-def write_kept(folder: RunFolder, checkpoint: Checkpoint) -> int:
-    """Writes the file of a facts cache; gives the number of its row groups. Raises FhirEligError (FE0701)."""
-    with _Shards(folder.work) as shards, MatrixProcess(folder.path(FACTS), write_facts) as facts:
-        for shard, at, _, size in checkpoint.results():
-            facts.add(shards.read(shard, at, size))
-    return int(facts.result)
+def write_kept(cache: RunFolder, work: Path, checkpoint: Checkpoint, earlier: RunFolder) -> tuple[int, str]:
+    """Writes the file of a facts cache; `earlier` is the one whose facts were taken over. Gives the number of its row groups and
+    its SHA-256. Raises FhirEligError (FE0701), and DataError where the facts of the earlier one are gone."""
+    there = str(earlier.path(FACTS))
+    with _Shards(work, facts_name) as shards, MatrixProcess(cache.path(FACTS), write_facts) as facts:
+        for patient, shard, at, length in checkpoint.facts():
+            facts.add(shards.read(shard, at, length) if length else msgspec.msgpack.encode(Same(patient, there)))
+    groups, sha256 = facts.result
+    return groups, sha256
 
 
 def write_quarantine(folder: RunFolder, checkpoint: Checkpoint, walk: Walk) -> int:

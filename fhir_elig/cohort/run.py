@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from fhir_elig.cohort.facts.jobs import FromFacts, Keeping, is_kept
+from fhir_elig.cohort.facts.cache import is_kept, is_whole
+from fhir_elig.cohort.facts.jobs import FromFacts, Keeping
 from fhir_elig.cohort.folder import RunFolder
 from fhir_elig.cohort.job import Finished, Job
 from fhir_elig.cohort.manifest import FACTS_SCHEMA, read_manifest
 from fhir_elig.cohort.matrix_file import need_parquet
 from fhir_elig.cohort.settings import RunOptions
+from fhir_elig.errors import UsageError
 
 
 def run(options: RunOptions, folder: RunFolder, jobs: int = 1) -> Finished:
@@ -28,7 +30,17 @@ def _job(folder: RunFolder, options: RunOptions, jobs: int) -> Job:
 
 
 def keep_facts(folder: RunFolder, jobs: int = 1) -> Finished:
-    """Write the facts cache of a run, or go on with that. Raises as `resume`."""
+    """Write the facts cache of a run, or go on with that; one that is damaged is made anew. Raises as `resume`."""
     need_parquet()
-    job = Keeping(folder, read_manifest(folder), jobs)
-    return job.resume(read_manifest(folder.kept, FACTS_SCHEMA)) if folder.kept.is_run else job.begin()
+    run = read_manifest(folder)
+    if run.options.facts and not folder.is_finished:
+        fix = f"fhir-elig cohort resume {folder.root}"
+        raise UsageError("the run keeps its facts itself, and has not ended", where=str(folder.root), fix=fix)
+    job = Keeping(folder, run, jobs)
+    if not folder.kept.is_run:
+        return job.begin()
+    kept = read_manifest(folder.kept, FACTS_SCHEMA)
+    if folder.kept.is_finished and kept.counts is not None and not is_whole(folder.kept, kept):
+        folder.kept.remove()
+        return job.begin()
+    return job.resume(kept)

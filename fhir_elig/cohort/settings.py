@@ -20,7 +20,7 @@ _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+:/")
 
 
 class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """The options of `cohort run` that bear on its results. Paths are absolute, so that `resume` may stand elsewhere."""
+    """The options of `cohort run` that bear on what it writes. Paths are absolute, so that `resume` may stand elsewhere."""
 
     protocols: tuple[str, ...]
     data: str
@@ -31,6 +31,7 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     complete: str = ""
     skip: bool = True
     after: str = ""
+    facts: bool = False
 
     def settled(self) -> RunOptions:
         """With paths made absolute and today's date (in the site's zone) where none was given. Raises as `screenings`."""

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, BinaryIO
 
 import msgspec
 
 from fhir_elig.assessment import assess
-from fhir_elig.cli.pipeline import Screening, Tally, record_of
+from fhir_elig.cli.pipeline import Screening, Tally
 from fhir_elig.cohort.charts import Charts
-from fhir_elig.cohort.checkpoint import Failed, Result, Seen, ShardDone
+from fhir_elig.cohort.checkpoint import Failed, Place, Result, Seen, ShardDone
 from fhir_elig.cohort.earlier import Earlier, digest_of, why_not
 from fhir_elig.cohort.facts.cells import Cells
-from fhir_elig.cohort.facts.keep import Kept, entries
+from fhir_elig.cohort.facts.keep import Charted, Kept
 from fhir_elig.cohort.folder import FACTS, whole_file
 from fhir_elig.cohort.ground import Ground
 from fhir_elig.cohort.intake import read_piece
@@ -23,6 +24,7 @@ from fhir_elig.cohort.parts import Part
 from fhir_elig.cohort.pieces import Piece
 from fhir_elig.cohort.settings import RunOptions, screenings
 from fhir_elig.cohort.spill import SpillWriter
+from fhir_elig.outputs.digest import Failure
 from fhir_elig.outputs.matrix import rows, rulers
 from fhir_elig.sources import Chart
 from fhir_elig.sources.skip import Skip
@@ -62,10 +64,13 @@ class Worker:
         self._cells = Cells(self._screenings[0].settings.time_zone)
         self._people: Charts | FactsReader | None = None
         self._earlier = self._before()
+        self._facts_stand = False
 
-    def know(self, ground: Ground | None) -> None:
-        """What must be known before shards are looked at; nothing where the input is a facts cache."""
+    def know(self, ground: Ground | None, facts: bool = False) -> None:
+        """What must be known before shards are looked at; no ground where the input is a facts cache. `facts` says whether those
+        of the earlier run stand for charts that did not change."""
         self._people = Charts(ground, self._work) if ground is not None else self._kept()
+        self._facts_stand = facts
 
     def _kept(self) -> FactsReader:
         from fhir_elig.cohort.facts.file import FactsReader
@@ -84,34 +89,41 @@ class Worker:
 
     def assess(self, shard: int) -> ShardDone:
         """Assess the patients of a shard; what an earlier run found is taken over where nothing changed."""
-        return self._shard(shard, self._results)
-
-    def keep(self, shard: int) -> ShardDone:
-        """Take the facts of the charts, for a cache."""
-        return self._shard(shard, self._facts)
-
-    def _shard(self, shard: int, work: Callable[[Any, ShardDone, int], Iterable[tuple[Result, bytes]]]) -> ShardDone:
-        """Does it for each patient, and writes what it gives beginning at a byte."""
-        assert self._people is not None
         done = ShardDone(shard, [], [], [])
-        at = 0
-        with whole_file(self._work / results_name(shard)) as stream:
-            for one in self._people.of(shard):
-                for result, data in work(one, done, at):
-                    stream.write(data)
-                    at += len(data)
-                    done.results.append(result)
+        with _out(self._work / results_name(shard)) as results, self._facts_out(shard) as facts:
+            for one in self._patients(shard):
+                found, taken = self._found(one, done)
+                for number, (assessment, line) in enumerate(found):
+                    matrix = encode(list(rows(assessment, self._rulers[number])))
+                    at = results.add(line, matrix)
+                    done.results.append(Result(assessment.patient, number, at, len(line), len(matrix)))
+                if facts is not None and isinstance(one, Charted):
+                    done.facts.append(Place(one.patient, 0, 0) if taken and self._facts_stand else self._kept_in(facts, one))
         return done
 
-    def _results(self, one: Chart | Kept, done: ShardDone, at: int) -> Iterator[tuple[Result, bytes]]:
-        """The assessments of a patient with their rows; none if the patient cannot be assessed, which `done` then says."""
-        for number, (assessment, line) in enumerate(self._found(one, done)):
-            matrix = encode(list(rows(assessment, self._rulers[number])))
-            yield Result(assessment.patient, number, at, len(line), len(matrix)), line + matrix
-            at += len(line) + len(matrix)
+    def keep(self, shard: int) -> ShardDone:
+        """Take the facts of the charts, for a cache; what makes a chart one that cannot be assessed is kept as well."""
+        done = ShardDone(shard, [], [], [])
+        with _out(self._work / facts_name(shard)) as facts:
+            done.facts.extend(self._kept_in(facts, one) for one in self._patients(shard) if isinstance(one, Charted))
+        return done
 
-    def _found(self, one: Chart | Kept, done: ShardDone) -> list[tuple[Assessment, bytes]]:
-        digest = digest_of(one) if isinstance(one, Chart) else b""
+    def _facts_out(self, shard: int) -> AbstractContextManager[_Out | None]:
+        return _out(self._work / facts_name(shard)) if self._options.facts else nullcontext()
+
+    def _kept_in(self, facts: _Out, one: Charted) -> Place:
+        data = encode(list(one.entries(self._cells)))
+        return Place(one.patient, facts.add(data), len(data))
+
+    def _patients(self, shard: int) -> Iterator[Charted | Kept]:
+        assert self._people is not None
+        for one in self._people.of(shard):
+            yield Charted(one, self._screenings[0]) if isinstance(one, Chart) else one
+
+    def _found(self, one: Charted | Kept, done: ShardDone) -> tuple[list[tuple[Assessment, bytes]], bool]:
+        """The assessments of a patient with their lines, and whether an earlier run made them; none if the patient cannot be
+        assessed, which `done` then says."""
+        digest = digest_of(one.chart) if isinstance(one, Charted) else b""
         taken = self._earlier.of(one.patient, digest) if digest and self._earlier is not None else []
         tally = Tally()
         found = taken or self._assessed(one, tally)
@@ -119,22 +131,19 @@ class Worker:
         done.codes.extend(sorted(tally.codes - set(done.codes)))
         if digest and not tally.codes:
             done.charts.append(Seen(one.patient, digest, bool(taken)))
-        return found
+        return found, bool(taken)
 
-    def _assessed(self, one: Chart | Kept, tally: Tally) -> list[tuple[Assessment, bytes]]:
+    def _assessed(self, one: Charted | Kept, tally: Tally) -> list[tuple[Assessment, bytes]]:
         found = []
         for screening in self._screenings:
-            record = record_of(one, screening, tally) if isinstance(one, Chart) else one.record(screening, tally)
+            record, codes, why = one.read(screening.settings.questionnaire)
+            tally.codes.update(codes)
             if record is None:
+                tally.failures.append(Failure(f"Patient/{one.patient}", why))
                 return []
             assessment = assess(screening.protocol, record, screening.run)
             found.append((assessment, assessment.to_json() + b"\n"))
         return found
-
-    def _facts(self, chart: Chart, _: ShardDone, at: int) -> list[tuple[Result, bytes]]:
-        """The entries of a patient; what makes a chart one that cannot be assessed is kept as well."""
-        data = encode(list(entries(chart, self._screenings[0], self._cells)))
-        return [(Result(f"Patient/{chart.patient}", 0, at, 0, len(data)), data)]
 
     def _before(self) -> Earlier | None:
         """The run whose results may be taken over, if it was made with all that this one is made with."""
@@ -144,5 +153,29 @@ class Worker:
         return None if why_not(now) else Earlier(self._options.after, len(self._screenings))
 
 
+class _Out:
+    """A file of a shard that is being written."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream, self._at = stream, 0
+
+    def add(self, *parts: bytes) -> int:
+        """Gives the byte at which they begin."""
+        at = self._at
+        for part in parts:
+            self._at += self._stream.write(part)
+        return at
+
+
+@contextmanager
+def _out(path: Path) -> Iterator[_Out]:
+    with whole_file(path) as stream:
+        yield _Out(stream)
+
+
 def results_name(shard: int) -> str:
     return f"{shard}.results"
+
+
+def facts_name(shard: int) -> str:
+    return f"{shard}.facts"

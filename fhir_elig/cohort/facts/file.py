@@ -8,16 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import groupby
-from multiprocessing.connection import Connection
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import msgspec
 
 from fhir_elig.cohort.facts.cells import FIELDS, LISTS, PERSON, RECORD, Cell, Cells
-from fhir_elig.cohort.facts.keep import Entry, Kept
-from fhir_elig.cohort.folder import whole_file
+from fhir_elig.cohort.facts.keep import Entry, Kept, Read
 from fhir_elig.cohort.matrix_file import pyarrow
 from fhir_elig.errors import DataError
 from fhir_elig.record import Record
@@ -29,9 +27,8 @@ COLUMNS = (*_HEAD, *dict.fromkeys(name for names in FIELDS.values() for name in 
 _UNIQUE = {"reference": "DELTA_BYTE_ARRAY", "time": "PLAIN"}
 _LEVEL = 9  # of zstd: a fifth smaller than the usual one, and as quick to read
 
-decode_entries = msgspec.msgpack.Decoder(list[Entry]).decode
 _encode = msgspec.json.encode
-_codes = msgspec.json.Decoder(tuple[int, ...]).decode
+decode_codes = msgspec.json.Decoder(tuple[int, ...]).decode
 
 
 class FactsFile:
@@ -85,50 +82,77 @@ class FactsFile:
         self._rows, self._held, self.groups = {}, 0, self.groups + 1
 
 
-class FactsReader:
-    """Reads a group of patients at a time. Raises DataError if the file is not one that this version wrote."""
+class Rows(NamedTuple):
+    """Rows of one kind."""
 
-    def __init__(self, path: Path | BinaryIO, time_zone: str) -> None:
-        arrow = _arrow()
+    table: Any
+
+    def texts(self, name: str) -> list[Any]:
+        found: list[Any] = self.table.column(name).to_pylist()
+        return found
+
+
+class Groups:
+    """A file of facts, read a group of patients at a time. Raises DataError if it is not one that this version wrote."""
+
+    def __init__(self, path: Path | BinaryIO) -> None:
+        self._arrow = arrow = _arrow()
+        self._path = path
         try:
             self._file = arrow.parquet.ParquetFile(path, pre_buffer=False)
         except (OSError, arrow.ArrowException):
             raise _unreadable(path) from None
         if tuple(self._file.schema_arrow.names) != COLUMNS:
             raise _unreadable(path)
+        self.count: int = self._file.num_row_groups
+
+    def patients(self, group: int) -> set[str]:
+        return set(self._read(group, ["patient"]).texts("patient"))
+
+    def by_kind(self, group: int) -> Iterator[tuple[str, Rows]]:
+        rows, at = self._read(group), 0
+        for kind, same in groupby(rows.texts("fact")):
+            count = sum(1 for _ in same)
+            yield kind, Rows(rows.table.slice(at, count))
+            at += count
+
+    def _read(self, group: int, columns: list[str] | None = None) -> Rows:
+        try:
+            return Rows(self._file.read_row_group(group, columns=columns, use_threads=False))
+        except (OSError, self._arrow.ArrowException):
+            raise _unreadable(self._path) from None
+
+
+class FactsReader:
+    """Gives the patients of a group at a time. Raises DataError as `Groups`."""
+
+    def __init__(self, path: Path | BinaryIO, time_zone: str) -> None:
+        self._groups = Groups(path)
         self._cells = Cells(time_zone)
 
     def count(self, group: int) -> tuple[int, list[str]]:
         """How many patients are in a group; orphans are told of by the run that the facts come from."""
-        return len(set(_texts(self._file.read_row_group(group, columns=["patient"]), "patient"))), []
+        return len(self._groups.patients(group)), []
 
     def of(self, group: int) -> Iterator[Kept]:
         """The patients of a group, sorted, with their records."""
         drafts: dict[tuple[str, str], _Draft] = {}
-        for kind, rows in self._by_kind(self._file.read_row_group(group, use_threads=False)):
-            keys = zip(_texts(rows, "patient"), (form or "" for form in _texts(rows, "form")), strict=True)
+        for kind, rows in self._groups.by_kind(group):
+            keys = zip(rows.texts("patient"), (form or "" for form in rows.texts("form")), strict=True)
             own = [drafts.setdefault(key, _Draft()) for key in keys]
             if kind in (RECORD, FAILURE):
-                for draft, codes, why in zip(own, _texts(rows, "exit_codes"), _texts(rows, "failure"), strict=True):
-                    draft.codes, draft.why = _codes(codes or "[]"), why or ""
+                for draft, codes, why in zip(own, rows.texts("exit_codes"), rows.texts("failure"), strict=True):
+                    draft.codes, draft.why = decode_codes(codes or "[]"), why or ""
             if kind != FAILURE:
-                cells = (_texts(rows, name) for name in FIELDS[kind])
+                cells = (rows.texts(name) for name in FIELDS[kind])
                 for draft, fact in zip(own, self._cells.read(kind, cells), strict=True):
                     draft.facts.setdefault(kind, []).append(fact)
         for patient, forms in groupby(sorted(drafts), key=lambda key: key[0]):
             kept = Kept(patient, {})
             for key in forms:
                 draft = drafts.pop(key)
-                kept.records[key[1]] = draft.record(patient), draft.codes, draft.why
+                kept.reads[key[1]] = Read(draft.record(patient), draft.codes, draft.why)
             yield kept
-
-    @staticmethod
-    def _by_kind(table: Any) -> Iterator[tuple[str, Any]]:
-        at = 0
-        for kind, rows in groupby(_texts(table, "fact")):
-            count = sum(1 for _ in rows)
-            yield kind, table.slice(at, count)
-            at += count
 
 
 class _Draft(msgspec.Struct):
@@ -152,19 +176,5 @@ def _arrow() -> Any:
     return arrow
 
 
-def _texts(table: Any, name: str) -> list[Any]:
-    found: list[Any] = table.column(name).to_pylist()
-    return found
-
-
 def _unreadable(path: Path | BinaryIO) -> DataError:
     return DataError("this is no file of facts that this version reads", where=str(path), fix="fhir-elig cohort facts RUN")
-
-
-def write_facts(connection: Connection, path: Path) -> int:
-    """Until an empty message comes; gives the number of row groups. Raises FhirEligError (FE0701), EOFError."""
-    with whole_file(path) as stream:
-        with FactsFile(stream) as file:
-            while packed := connection.recv_bytes():
-                file.add(decode_entries(packed))
-        return file.groups

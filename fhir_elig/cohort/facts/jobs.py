@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 from pathlib import Path
 
 import msgspec
 
 from fhir_elig.cohort.checkpoint import Checkpoint
-from fhir_elig.cohort.folder import FACTS, MANIFEST, QUARANTINE, RunFolder, whole_file
+from fhir_elig.cohort.facts.cache import check_whole, is_kept, options_of, read_otherwise, reading_of
+from fhir_elig.cohort.folder import FACTS, QUARANTINE, RunFolder, whole_file
 from fhir_elig.cohort.ground import Ground
 from fhir_elig.cohort.job import Job
 from fhir_elig.cohort.manifest import FACTS_SCHEMA, Input, KeptFacts, Manifest, differences, make_manifest, read_manifest
@@ -17,29 +17,6 @@ from fhir_elig.cohort.pieces import InputFile
 from fhir_elig.cohort.pool import Pool
 from fhir_elig.cohort.results import write_kept
 from fhir_elig.errors import UsageError
-from fhir_elig.site import Site
-
-
-class _Form(msgspec.Struct):
-    schema: str = ""
-
-
-_form_of = msgspec.json.Decoder(_Form).decode
-
-
-def is_kept(data: str) -> bool:
-    """Whether the input of a run is a facts cache, be it finished or not."""
-    try:
-        return _form_of((Path(data) / MANIFEST).read_bytes()).schema == FACTS_SCHEMA
-    except (OSError, msgspec.MsgspecError):
-        return False
-
-
-def reading_of(site: Site) -> str:
-    """SHA-256 of what a site says about reading: its zone, decimal commas, labels, and the codes that it adds."""
-    file = site.file
-    said = (file.time_zone, file.decimal_comma, file.security_labels.allow, file.codes, file.complete)
-    return hashlib.sha256(msgspec.json.encode(said, order="deterministic")).hexdigest()
 
 
 class Keeping(Job):
@@ -50,7 +27,7 @@ class Keeping(Job):
     def __init__(self, folder: RunFolder, run: Manifest, jobs: int = 1) -> None:
         if is_kept(run.options.data):
             raise UsageError("the run was made from facts", where=str(folder.root), fix=f"they are in {run.options.data}")
-        super().__init__(folder.kept, msgspec.structs.replace(run.options, after=""), jobs)
+        super().__init__(folder.kept, options_of(run.options), jobs)
         self.run = run
         changed = differences(run, make_manifest(run.options, self.grounds, run.input))
         if changed:
@@ -59,7 +36,10 @@ class Keeping(Job):
 
     @property
     def outputs(self) -> int:
-        return 1
+        return 0
+
+    def persons(self, checkpoint: Checkpoint) -> int:
+        return checkpoint.kept()
 
     def describe(self, source: Input) -> Manifest:
         kept = KeptFacts(reading=reading_of(self.grounds[0].site))
@@ -70,9 +50,9 @@ class Keeping(Job):
         if before and before != self.digest(checkpoint):
             why = "the input has changed since the run: these would not be its facts"
             raise UsageError(why, where=self.run.input.path, fix="run again into a new folder, then keep the facts of that run")
-        groups = write_kept(self.folder, checkpoint)
+        groups, sha256 = write_kept(self.folder, self.folder.work, checkpoint, self.folder)
         assert self.manifest.facts is not None
-        kept = msgspec.structs.replace(self.manifest.facts, groups=groups)
+        kept = msgspec.structs.replace(self.manifest.facts, groups=groups, sha256=sha256)
         return msgspec.structs.replace(self.manifest, facts=kept)
 
 
@@ -83,6 +63,9 @@ class FromFacts(Job):
         if self.options.after:
             why = "whether a chart changed since is seen in charts, not in facts"
             raise UsageError(why, code="FE0105", where="--after", fix="leave it out: a run over facts reads no charts")
+        if self.options.facts:
+            why = "the facts of this run are those that it is given"
+            raise UsageError(why, code="FE0105", where="--facts", fix="leave it out: a run over facts reads no charts")
         self.cache = RunFolder(Path(self.options.data))
         self.kept = read_manifest(self.cache, FACTS_SCHEMA)
         self._check(self.kept)
@@ -98,15 +81,14 @@ class FromFacts(Job):
                 "the facts are not kept to the end", where=where, fix=f"fhir-elig cohort facts {self.cache.root.parent}"
             )
         now = make_manifest(self.options, self.grounds, kept.input)
-        changed = [name for name in ("package", "mappings") if getattr(kept, name) != getattr(now, name)]
-        if kept.facts.reading != reading_of(self.grounds[0].site):
-            changed.append("what the site file says about reading")
+        changed = read_otherwise(kept, now, self.grounds[0].site)
         if changed:
             why = f"the facts were read with something else: {', '.join(changed)}"
             raise UsageError(why, where=where, fix="run over the charts again, then  fhir-elig cohort facts RUN")
         if self.options.complete and _types(self.options.complete) != _types(kept.options.complete):
             why = f"the facts were read with --complete {kept.options.complete or 'left out'}"
             raise UsageError(why, code="FE0105", where="--complete", fix="leave it out, or run over the charts again")
+        check_whole(self.cache, kept)
 
     def plan(self, checkpoint: Checkpoint) -> None:
         assert self.kept.facts is not None

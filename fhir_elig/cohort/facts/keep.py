@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import msgspec
 
 from fhir_elig.cli.pipeline import Screening, Tally, record_of
 from fhir_elig.cohort.facts.cells import Cells, Row
-from fhir_elig.outputs.digest import Failure
 from fhir_elig.record import Record
 from fhir_elig.sources import Chart
 
@@ -27,39 +27,58 @@ class Entry(msgspec.Struct, frozen=True, array_like=True):
     rows: list[Row]
 
 
+class Read(NamedTuple):
+    """What came of a chart: its record, or `why` there is none, and the exit codes that it asks for."""
+
+    record: Record | None
+    codes: tuple[int, ...]
+    why: str
+
+
 class Kept(msgspec.Struct):
-    """A patient of the cache: the record and its exit codes by form; `why` there is no record."""
+    """A patient of the cache: what was read, by form."""
 
     patient: str
-    records: dict[str, tuple[Record | None, tuple[int, ...], str]]
+    reads: dict[str, Read]
 
-    def record(self, screening: Screening, tally: Tally) -> Record | None:
-        """The record as `record_of` gives it for the chart, told to the tally in the same way."""
-        record, codes, why = self.records.get(screening.settings.questionnaire) or self.records[""]
-        tally.codes.update(codes)
-        if record is None:
-            tally.failures.append(Failure(f"Patient/{self.patient}", why))
-        return record
+    def read(self, form: str) -> Read:
+        return self.reads.get(form) or self.reads[""]
 
 
-def entries(chart: Chart, screening: Screening, cells: Cells) -> Iterator[Entry]:
-    """One entry for most charts; another for each form in it that gives another record. The protocol matters no further."""
-    plain = _entry(chart, "", screening, cells)
-    yield plain
-    for form in _forms(chart):
-        own = _entry(chart, form, screening, cells)
-        if (own.codes, own.rows) != (plain.codes, plain.rows):
-            yield own
+class Charted:
+    """A patient whose chart is at hand. It is read once for each form of which it holds answers; to all others it is the same."""
 
+    def __init__(self, chart: Chart, screening: Screening) -> None:
+        self.patient, self.chart = chart.patient, chart
+        self._screening = screening
+        self._forms = _forms(chart)
+        self._reads: dict[str, Read] = {}
 
-def _entry(chart: Chart, form: str, screening: Screening, cells: Cells) -> Entry:
-    settings = msgspec.structs.replace(screening.settings, questionnaire=form)
-    tally = Tally()
-    record = record_of(chart, msgspec.structs.replace(screening, settings=settings), tally)
-    codes = tuple(sorted(tally.codes))
-    if record is None:
-        return Entry(chart.patient, form, codes, tally.failures[0].why, [])
-    return Entry(chart.patient, form, codes, "", cells.write(record))
+    def read(self, form: str) -> Read:
+        own = form if form in self._forms else ""
+        found = self._reads.get(own)
+        if found is None:
+            found = self._reads[own] = self._read(own)
+        return found
+
+    def _read(self, form: str) -> Read:
+        settings = msgspec.structs.replace(self._screening.settings, questionnaire=form)
+        tally = Tally()
+        record = record_of(self.chart, msgspec.structs.replace(self._screening, settings=settings), tally)
+        return Read(record, tuple(sorted(tally.codes)), "" if record is not None else tally.failures[0].why)
+
+    def entries(self, cells: Cells) -> Iterator[Entry]:
+        """One entry for most charts; another for each form in it that gives another record. The protocol matters no further."""
+        plain = self._entry("", cells)
+        yield plain
+        for form in self._forms:
+            own = self._entry(form, cells)
+            if (own.codes, own.rows) != (plain.codes, plain.rows):
+                yield own
+
+    def _entry(self, form: str, cells: Cells) -> Entry:
+        record, codes, why = self.read(form)
+        return Entry(self.patient, form, codes, why, [] if record is None else cells.write(record))
 
 
 def _forms(chart: Chart) -> list[str]:

@@ -148,14 +148,13 @@ def _covered(medication: Medication, agent: Agent, classes: set[str], high: int)
         return [], [(FIRST_DAY, high)]
     if medication.single:
         return _intake(medication, start, _persistence(agent, classes), high)
-    vouched = medication.certain_until
-    if end is None:
-        sure = [(start.last, vouched.first)] if vouched is not None and vouched.first >= start.last else []
-        return list(sure), [(start.first, high)]
-    last = max(end.first, start.first) if end.last >= start.first else end.first  # who ended some day had begun
-    if vouched is not None:
-        last = min(last, vouched.first)
-    return [(start.last, last)] if last >= start.last else [], [(start.first, end.last)]
+    told = [when for when in (end, medication.certain_until) if when is not None]
+    possible = [(start.first, high if end is None else end.last)]
+    if not told:
+        return [], possible
+    begun = min(start.last, max(start.first, told[0].last))  # whoever used it until then had begun
+    last = min(max(when.first, start.first) if when.last >= start.first else when.first for when in told)
+    return [(begun, last)] if last >= begun else [], possible
 
 
 def _intake(medication: Medication, start: When, persists: tuple[int, int], high: int) -> tuple[Days, Days]:

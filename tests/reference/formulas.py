@@ -47,9 +47,11 @@ def _on(kind: Data, world: World) -> Said:
     if undated:  # and has its own pair
         may = [decided, *(_from(row, day, kind, world) for row in undated)]
         decided = decided if len({one.verdict for one in may}) == 1 else Said(UNKNOWN)
-    if not asked.open or decided.verdict != MET:
-        return decided if not asked.open else Said(decided.verdict)
-    return unknown("pending-event")
+    if not asked.open:
+        return decided
+    if "implausible" in decided.reasons:  # a completion of that kind is none
+        return unknown("implausible", "pending-event")
+    return Said(decided.verdict) if decided.verdict != MET else unknown("pending-event")
 
 
 def _counted(concept: str, world: World) -> list[Data]:

@@ -93,7 +93,12 @@ PREAMBLE = """\
 - Command: `python -m benchmarks.large SHAPE:PATIENTS --write`
 
 CPU time is of all processes together, from the start of the command to the last file written; peak memory is that of the largest
-process; `disk` is the most that lay in the folder of the run at a time, the input not counted."""
+process; `disk` is the most that lay in the folder of the run at a time, the input not counted.
+
+A run of 1,000,000 slim patients (7,000,000 resources, 6,241 MB), with one process, lost its machine after some 700,000 of them.
+`cohort resume` assessed the others and wrote the files: 1,000,000 assessed, none failed, 14,610 MB of assessments and 72 MB of
+matrix. It took 1,589 s of CPU and 150 MB, nearly all of it in the process that writes the matrix. That process has since written
+fewer and larger row groups, and holds 116 MB at 40,000 patients as at 100,000."""
 
 
 def section(found: Sequence[Run]) -> str:

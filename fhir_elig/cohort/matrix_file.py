@@ -25,7 +25,8 @@ from fhir_elig.cohort.folder import whole_file
 from fhir_elig.errors import UsageError
 from fhir_elig.outputs.matrix_row import COLUMNS, NUMBERS
 
-ROW_GROUP = 16_384  # rows that are held in memory before they are written
+ROW_GROUP = 16_384  # rows that are held as objects before they are packed
+_PACKED = 3  # that many packed ones are written as one: what the file says of each group stays in memory to its end
 _OPTIONAL = NUMBERS | {"unit"}
 _REPEATING = ["protocol", "patient", "criterion", "verdict", "reason", "unit", "limit", "time"]
 _END = b""  # the message after the last rows: without it the leading process is gone
@@ -58,12 +59,14 @@ class MatrixFile:
         self._arrow = arrow
         self._writer = arrow.parquet.ParquetWriter(stream, self._schema, compression="zstd", use_dictionary=_REPEATING)
         self._rows: list[Sequence[Any]] = []
+        self._packed: list[Any] = []
 
     def __enter__(self) -> MatrixFile:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if kind is None:
+            self._pack()
             self._flush()
         self._writer.close()
 
@@ -71,14 +74,21 @@ class MatrixFile:
         """Rows, each with its cells in the order of COLUMNS."""
         self._rows += rows
         if len(self._rows) >= ROW_GROUP:
+            self._pack()
+        if len(self._packed) == _PACKED:
             self._flush()
 
-    def _flush(self) -> None:
+    def _pack(self) -> None:
         if self._rows:
             columns = zip(*self._rows, strict=True)
             arrays = [self._arrow.array(cells, field.type) for cells, field in zip(columns, self._schema, strict=True)]
-            self._writer.write_table(self._arrow.Table.from_arrays(arrays, schema=self._schema))
+            self._packed.append(self._arrow.Table.from_arrays(arrays, schema=self._schema))
             self._rows.clear()
+
+    def _flush(self) -> None:
+        if self._packed:
+            self._writer.write_table(self._arrow.concat_tables(self._packed))
+            self._packed.clear()
 
 
 def write_matrix(connection: Connection, path: Path) -> None:

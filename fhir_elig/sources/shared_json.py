@@ -13,7 +13,7 @@ import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from fhir_elig.sources import clean_json, usual_json
-from fhir_elig.sources.usual_json import Slim
+from fhir_elig.sources.usual_json import Elements, Slim
 
 # Elements that are alike in many resources, of one patient and of the next, and that name nobody.
 _SHARED = ("code", "category", "interpretation", "referenceRange", "medicationCodeableConcept")
@@ -54,19 +54,20 @@ _encode = msgspec.json.Encoder().encode
 
 
 def read(data: bytes, slim: Slim | None = None) -> Any:
-    """The document, as `clean_json.read` gives it; equal parts of its resources may be one object, which must not be changed.
+    """The document, as `clean_json.read` gives it; equal parts of its resources (with `slim` of those of other
+    documents too) may be one object, which must not be changed.
     `slim`: see `usual_json.read`. Raises Doubt."""
     if b'"Bundle"' not in data[:256]:
-        kept = slim(data, {}) if slim is not None and data.startswith(usual_json.OBSERVATION) else None
-        return kept or clean_json.read(data)  # one resource alone has hardly two elements that are alike
+        found = usual_json.read(data, slim.elements, slim) if slim is not None else None
+        return found or clean_json.read(data)  # one resource alone has hardly two elements that are alike
     try:
         bundle = _decode(data)
         if len(_encode(bundle)) != len(data.strip()):  # white space, or a member that was dropped
             return clean_json.read(data)
-        values: dict[Any, Any] = {}
-        usual = [_usual(entry, values, slim) for entry in bundle.entry]
+        elements: Elements = {} if slim is None else slim.elements
+        usual = [_usual(entry, elements, slim) for entry in bundle.entry]
         bundle.entry = [entry for entry, known in zip(bundle.entry, usual, strict=True) if known is None]
-        lost = [_cut(entry, values) for entry in bundle.entry]
+        lost = [_cut(entry, elements) for entry in bundle.entry]
         document = clean_json.read(_encode(bundle))
     except clean_json.TROUBLE:
         return clean_json.read(data)
@@ -77,22 +78,22 @@ def read(data: bytes, slim: Slim | None = None) -> Any:
     return document
 
 
-def _usual(entry: _Entry, values: dict[Any, Any], slim: Slim | None) -> dict[str, Any] | None:
+def _usual(entry: _Entry, elements: Elements, slim: Slim | None) -> dict[str, Any] | None:
     """The entry, if its resource is usual and it holds no more than an address and what a search says of it."""
     if entry.link is not UNSET or entry.request is not UNSET or entry.response is not UNSET:
         return None
-    resource = usual_json.read(bytes(entry.resource), values, slim)
+    resource = usual_json.read(bytes(entry.resource), elements, slim)
     if resource is None:
         return None
     found: dict[str, Any] = {"resource": resource} if entry.fullUrl is UNSET else {"fullUrl": entry.fullUrl, "resource": resource}
     if entry.search is not UNSET:
-        found["search"] = usual_json.shared(bytes(entry.search), values)
+        found["search"] = usual_json.shared(bytes(entry.search), elements)
         if found["search"] is None:
             return None
     return found
 
 
-def _cut(entry: _Entry, values: dict[Any, Any]) -> dict[str, Any]:
+def _cut(entry: _Entry, elements: Elements) -> dict[str, Any]:
     """Put a hole in the place of each shared element of the resource: what it has lost; nothing, if a member was dropped."""
     text = bytes(entry.resource)
     members = _members(text)
@@ -101,7 +102,7 @@ def _cut(entry: _Entry, values: dict[Any, Any]) -> dict[str, Any]:
         return lost
     for name in _SHARED:
         if name in members:
-            value = usual_json.shared(bytes(members[name]), values)
+            value = usual_json.shared(bytes(members[name]), elements)
             if value is not None:
                 members[name], lost[name] = _HOLE, value
     if lost:

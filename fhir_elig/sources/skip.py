@@ -14,17 +14,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from fhir_elig.concepts import code_key
 from fhir_elig.sources import clean_json
-from fhir_elig.sources.usual_json import Meta, Period, Reference, is_clean, is_number
+from fhir_elig.sources.usual_json import Elements, Meta, Period, Reference, is_clean, is_number
 
 Matters = Callable[[tuple[str, ...]], bool]
-_Codings = tuple[tuple[str, str], ...]
+_Label = dict[str, Any]
 
 _REMEMBERED = 4096  # proofs that are kept
 _ALIKE = 12  # sound elements that are kept of each kind and test
@@ -118,78 +118,75 @@ class Skip:
     """Says what to keep of an Observation: its head if it cannot matter, None (all of it) if there is any doubt.
 
     `matters` says of a result's code keys whether any criterion could ask for one of them; it must be sure of what it denies,
-    and must be what the adapters are given (`Settings.matters`). May be shared by threads, and made anew in each process.
+    and must be what the adapters are given (`Settings.matters`). May be shared by threads, and made anew in each process. Charts
+    that are read with one `Skip` share their `elements`: for the adapters, who change nothing in them.
     """
 
     def __init__(self, matters: Matters, key: Callable[[str, str], str] = code_key) -> None:
         self._matters = matters
         self._key = key
-        self._codings = lru_cache(maxsize=_REMEMBERED)(self._read_codings)
+        self.elements: Elements = {}
+        self._labels = lru_cache(maxsize=_REMEMBERED)(self._read_label)
         self._tests: dict[bytes, _Test] = {}  # by the beginning of their codes
 
-    def __call__(self, text: bytes, values: dict[Any, Any]) -> dict[str, Any] | None:
-        """The head of the Observation that these bytes are; `values` holds elements of the same document that are kept."""
+    def __call__(self, text: bytes, /) -> dict[str, Any] | None:
+        """The head of the Observation that these bytes are."""
         start = text.find(_CODE) + len(_CODE) - 1
         hint = text[start : start + _HINT]
         test = self._tests.get(hint)
-        if test is not None and not test.codings and text.startswith(test.text, start):
+        if test is not None and test.label is None and text.startswith(test.text, start):
             return None
         try:
             seen = _decode(text)
             if test is None or seen.code != test.code:
                 test = self._remember(hint, seen.code)
-            if not test.codings or len(_encode(seen)) != len(text) or not test.is_sound(seen):
+            if test.label is None or len(_encode(seen)) != len(text) or not test.is_sound(seen):
                 return None
         except clean_json.TROUBLE:
             return None
-        return self._head(seen, _shared(test.codings, values), values)
+        return self._head(seen, test.label)
 
     def _remember(self, hint: bytes, code: Raw) -> _Test:
         if len(self._tests) >= _REMEMBERED:
             self._tests.clear()
         text = bytes(code)
-        test = self._tests[hint] = _Test(text, Raw(text), self._codings(text))
+        test = self._tests[hint] = _Test(text, Raw(text), self._labels(text))
         return test
 
-    def _head(self, seen: _Observation, code: dict[str, Any], values: dict[Any, Any]) -> dict[str, Any] | None:
+    def _head(self, seen: _Observation, code: _Label) -> dict[str, Any] | None:
         kept: dict[str, Any] = {"resourceType": seen.resourceType, "id": seen.id, "code": code, "subject": seen.subject}
         for name in ("meta", "status", "effectiveDateTime", "effectivePeriod", "issued"):
             value = getattr(seen, name)
             if value is not UNSET:
                 kept[name] = value
         if seen.component is not UNSET:
-            codings = [self._codings(bytes(part.code)) for part in seen.component if _is_sound(part)]
-            if len(codings) < len(seen.component) or not all(codings):
+            labels = [self._labels(bytes(part.code)) for part in seen.component if _is_sound(part)]
+            if len(labels) < len(seen.component) or None in labels:
                 return None
-            kept["component"] = [{"code": _shared(one, values)} for one in codings]
+            kept["component"] = [{"code": label} for label in labels]
         return kept
 
-    def _read_codings(self, text: bytes) -> _Codings:
-        """System and code of each coding of a concept; none if it may matter, or is not plain."""
+    def _read_label(self, text: bytes) -> _Label | None:
+        """The codings of a concept, without their names; None if it may matter, or is not plain."""
         concept = _decoded(_decode_concept, text)
-        codings = tuple((one.system, one.code) for one in concept.coding) if concept is not None else ()
+        codings = [(one.system, one.code) for one in concept.coding] if concept is not None else []
         if not all(system and code for system, code in codings):
-            return ()
+            return None
         codes = tuple(dict.fromkeys(self._key(system, code) for system, code in codings))
-        return codings if codes and not self._matters(codes) else ()
-
-
-def _shared(codings: _Codings, values: dict[Any, Any]) -> dict[str, Any]:
-    """The concept of these codings, without their names; one object for all of a document."""
-    if codings not in values:
-        values[codings] = {"coding": [{"system": system, "code": code} for system, code in codings]}
-    return cast("dict[str, Any]", values[codings])
+        if not codes or self._matters(codes):
+            return None
+        return {"coding": [{"system": system, "code": code} for system, code in codings]}
 
 
 class _Test(msgspec.Struct):
-    """A test of which a result was seen before: its code, its codings if it does not matter, and what was sound beside them.
+    """A test of which a result was seen before: its code, its label if it does not matter, and what was sound beside them.
 
     To compare such an element with one that is at hand takes less time than to look it up.
     """
 
     text: bytes
     code: Raw
-    codings: _Codings
+    label: _Label | None
     clean: list[Raw] = []
     flags: list[Raw] = []
 

@@ -1,10 +1,10 @@
 """The resources that make up most of a chart, in the form in which servers write them, read at a fraction of the cost.
 
 A laboratory's codes, flags and ranges make up half of a result's bytes, and hardly vary: such an element is proved to be sound
-once, and is decoded once for all resources of a document that hold the same bytes. Of the rest only elements of a known, shallow
-shape are taken. A resource is used only if it accounts for its whole text: written again it is exactly as long, so no member
-was dropped, none stood twice, and there was no white space, no escape and no element that is not named here. Anything else is
-left to `clean_json`, or to `strict_json` behind it.
+once, and is decoded once for all resources of a document that hold the same bytes (of a run, where a `Slim` keeps elements). Of
+the rest only elements of a known, shallow shape are taken. A resource is used only if it accounts for its whole text: written
+again it is exactly as long, so no member was dropped, none stood twice, and there was no white space, no escape and no element
+that is not named here. Anything else is left to `clean_json`, or to `strict_json` behind it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from decimal import Decimal
 from functools import lru_cache
-from typing import Annotated, Any, TypedDict, get_type_hints
+from typing import Annotated, Any, Protocol, TypedDict, get_type_hints
 
 import msgspec
 from msgspec import Raw
@@ -22,13 +22,23 @@ from fhir_elig.sources.clean_json import TROUBLE, Doubt
 
 _MAX_LENGTH = 2048  # bytes of a shared element
 _MAX_BRACKETS = 40  # of such an element: with those around it never more than the levels that a document may have
-_REMEMBERED = 4096  # proofs that are kept: 8 MB at most, as a rule below 2
+_REMEMBERED = 4096  # elements, and proofs, that are kept: as a rule some 300 bytes each
 _LARGEST = 10**clean_json.MAX_DIGITS
 _HEAD = b'{"resourceType":"'
 _START = len(_HEAD)
 OBSERVATION = _HEAD + b'Observation"'
 
-Slim = Callable[[bytes, dict[Any, Any]], dict[str, Any] | None]
+Elements = dict[bytes, Any]  # what was decoded of shared elements, by their bytes
+
+
+class Slim(Protocol):
+    """Says what to keep of an Observation (None: all of it), and keeps the elements that many documents share."""
+
+    @property
+    def elements(self) -> Elements: ...
+
+    def __call__(self, text: bytes, /) -> dict[str, Any] | None: ...
+
 
 # The elements of own bytes. None of them can be deep: what their types do not name is dropped, and so found out.
 
@@ -203,11 +213,11 @@ _PART = _kind(_Component).shared
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
-def read(text: bytes, values: dict[Any, Any], slim: Slim | None = None) -> dict[str, Any] | None:
+def read(text: bytes, elements: Elements, slim: Slim | None = None) -> dict[str, Any] | None:
     """The resource, as `strict_json.parse` gives it; None if it is not usual, sound or not.
 
-    `values` are the shared elements of this document by their bytes. What stands in them is part of several resources, so it
-    must not be changed. `slim` is asked of each Observation what to keep of it (None: all).
+    What stands in `elements` is part of several resources, so it must not be changed. `slim` is asked of each Observation what
+    to keep of it.
     """
     if not text.startswith(_HEAD):
         return None
@@ -215,7 +225,7 @@ def read(text: bytes, values: dict[Any, Any], slim: Slim | None = None) -> dict[
     if kind is None:
         return None
     if slim is not None and text.startswith(OBSERVATION):
-        kept = slim(text, values)
+        kept = slim(text)
         if kept is not None:
             return kept
     try:
@@ -224,19 +234,19 @@ def read(text: bytes, values: dict[Any, Any], slim: Slim | None = None) -> dict[
             return None
     except TROUBLE:
         return None
-    return resource if _is_filled(resource, kind.shared, values) else None
+    return resource if _is_filled(resource, kind.shared, elements) else None
 
 
-def _is_filled(resource: dict[str, Any], names: tuple[str, ...], values: dict[Any, Any]) -> bool:
+def _is_filled(resource: dict[str, Any], names: tuple[str, ...], elements: Elements) -> bool:
     """Put the shared elements in their places; False if one of them, or a number, is not surely sound."""
     for name in names:
         if name in resource:
-            value = resource[name] = shared(bytes(resource[name]), values)
+            value = resource[name] = shared(bytes(resource[name]), elements)
             if value is None:
                 return False
     if "valueQuantity" in resource and not is_number(resource["valueQuantity"].get("value")):
         return False
-    return "component" not in resource or all(_is_filled(part, _PART, values) for part in resource["component"])
+    return "component" not in resource or all(_is_filled(part, _PART, elements) for part in resource["component"])
 
 
 def is_number(value: Any) -> bool:
@@ -244,11 +254,13 @@ def is_number(value: Any) -> bool:
     return value is None or type(value) is Decimal or (type(value) is int and -_LARGEST < value < _LARGEST)
 
 
-def shared(text: bytes, values: dict[Any, Any]) -> Any:
-    """The element that these bytes are, one object for all of a document; None if it is not clean, or null."""
-    value = values.get(text)
+def shared(text: bytes, elements: Elements) -> Any:
+    """The element that these bytes are, one object as long as it is remembered; None if it is not clean, or null."""
+    value = elements.get(text)
     if value is None and is_clean(text):
-        value = values[text] = clean_json.decode(text)
+        if len(elements) >= _REMEMBERED:
+            elements.clear()
+        value = elements[text] = clean_json.decode(text)
     return value
 
 

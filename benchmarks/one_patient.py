@@ -45,7 +45,7 @@ class Bench:
         assert as_of is not None
         self.run = Run(as_of=as_of)
         matters = known_codes(concepts)
-        self.settings = adapters.Settings(matters=matters)
+        self.memory = adapters.Memory(adapters.Settings(matters=matters))
         self.slim = Skip(matters)
 
     def parse(self, data: bytes) -> Chart:
@@ -56,7 +56,7 @@ class Bench:
         return adapters.read(
             chart.resources,
             patient=chart.patient,
-            settings=self.settings,
+            memory=self.memory,
             retrieved=chart.retrieved,
             refused=chart.refused,
             base=chart.base,
@@ -123,7 +123,7 @@ PREAMBLE = """\
 - Protocol: `relma-cel-ssc`. All types are declared complete, so that nothing ends early.
 - Warm: protocol and mappings are loaded, and fifty other charts were read before; {runs} measurements a table, each of a chart
   that was never seen before; nothing is kept from one patient to the next but what the package itself remembers (dates, codes,
-  references as text, which elements' bytes were proved to be sound).
+  references as text, elements such as codes and ranges with what was read of them).
 - Command: `{command}`
 
 `parse` is from bytes to a chart of dicts whose JSON was checked strictly (of Observations that nobody asks for, their head),

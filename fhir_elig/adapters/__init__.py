@@ -19,11 +19,11 @@ from fhir_elig.adapters.drugs import read_medication
 from fhir_elig.adapters.medication import read_administration, read_dispense, read_request, read_statement
 from fhir_elig.adapters.observation import read_observation, read_report
 from fhir_elig.adapters.patient import read_patient
-from fhir_elig.adapters.shapes import Context, Drug, Head, Resource, Settings, Tie
+from fhir_elig.adapters.shapes import Context, Drug, Head, Memory, Resource, Settings, Tie
 from fhir_elig.record import Fact, Record, Refused
 from fhir_elig.verdict import Retrieved
 
-__all__ = ["READERS", "Reader", "Settings", "read"]
+__all__ = ["READERS", "Memory", "Reader", "Settings", "read"]
 
 Reader = Callable[[Resource, Head, Context], Iterable[Fact | Drug | Tie]]
 
@@ -50,6 +50,7 @@ def read(
     *,
     patient: str,
     settings: Settings | None = None,
+    memory: Memory | None = None,
     retrieved: Iterable[Retrieved] = (),
     refused: Iterable[Refused] = (),
     base: str | None = None,
@@ -58,11 +59,11 @@ def read(
 ) -> Record:
     """The record of one patient, from plain FHIR JSON whose numbers are int or Decimal.
 
-    `patient` is an id, or `Patient/id`. The order of the resources and copies of them change nothing. Raises nothing for what
+    `patient` is an id, or `Patient/id`. `memory`, in the place of `settings`, keeps what was read of elements that several charts
+    share as objects (see `Memory`). The order of the resources and copies of them change nothing. Raises nothing for what
     the resources say.
     """
-    chosen = settings or Settings()
-    desk = Desk(READERS, patient.removeprefix("Patient/"), chosen, base)
+    desk = Desk(READERS, patient.removeprefix("Patient/"), memory or Memory(settings or Settings()), base)
     desk.take(resources)
     desk.read()
     record = desk.record(retrieved, refused, errors)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fhir_elig.adapters.shapes import Context, Head, Resource, interpretations, items, named
+from fhir_elig.adapters.shapes import Context, Head, Resource, items, labels, named, recall
 from fhir_elig.record import Contact, Counts
 from fhir_elig.times import When
 
@@ -25,14 +25,13 @@ def is_mere_contact(resource: Resource, components: Any, context: Context) -> bo
 
 def _is_beside(part: Resource, context: Context) -> bool:
     code = part.get("code")
-    known = context.memory.matters.get(id(code))
-    if (known[1] if known is not None else _may_matter(code, context)) or not _PLAIN.issuperset(part):
+    if recall(_may_matter, code, context) or not _PLAIN.issuperset(part):
         return False
     value = part.get("valueQuantity") or part.get("valueCodeableConcept")
     if type(value) is dict and "extension" in value:
         return False
     if "interpretation" in part:
-        interpretations(part["interpretation"], context)  # refuses what is broken
+        recall(labels, part["interpretation"], context)  # refuses what is broken
     return True
 
 
@@ -40,9 +39,7 @@ def _may_matter(code: Any, context: Context) -> bool:
     """Whether a criterion may ask for a result of that code; a result without a code may be anything."""
     codes, _ = named(code, context)
     matters = context.settings.matters
-    found = not codes or matters is None or matters(codes)
-    context.memory.matters[id(code)] = code, found
-    return found
+    return not codes or matters is None or matters(codes)
 
 
 def contact(head: Head, status: str, counts: Counts, time: When | None) -> Contact:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from fhir_elig.adapters.moments import choice, span
-from fhir_elig.adapters.shapes import Context, Head, Resource, ShapeError, coding_keys, items, named, plain_codes, string, when
+from fhir_elig.adapters.shapes import Context, Head, Resource, ShapeError, items, labels, named, plain_codes, recall, string, when
 from fhir_elig.record import Contact, Counts, Event, Problem
 from fhir_elig.times import ALWAYS, When
 
@@ -53,13 +53,13 @@ def _counts(resource: Resource, table: dict[str, Counts]) -> tuple[str, Counts]:
 def read_condition(resource: Resource, head: Head, context: Context) -> Iterable[Problem]:
     """A problem, from its onset (or, without one, from any time up to its recording) to its abatement."""
     codes, text = named(resource.get("code"), context)
-    verification, counts, note = _verified(resource.get("verificationStatus"))
-    clinical, clear = _clinical(resource.get("clinicalStatus"))
+    verification, counts, note = recall(_verified, resource.get("verificationStatus"), context)
+    clinical, clear = recall(_clinical, resource.get("clinicalStatus"), context)
     notes = [*head.notes, note] if note else list(head.notes)
     if not clear:
         notes.append("clinicalStatus cannot be read")
         counts = Counts.UNCONFIRMED if counts is Counts.YES else counts
-    certain = _certainties(resource.get("code"))
+    certain = recall(_certainties, resource.get("code"), context)
     if certain:
         counts = _as_certain(counts, certain, verification, clinical)
         notes.append(f"diagnostic certainty {', '.join(sorted(certain))}")
@@ -81,12 +81,12 @@ def read_condition(resource: Resource, head: Head, context: Context) -> Iterable
             abated=_abated(resource, clinical or ("resolved" if certain == {"Z"} else ""), context),
             recorded=recorded,
             text=text,
-            category=tuple(code for one in items(resource.get("category")) for code in coding_keys(one.get("coding"), context)),
+            category=recall(labels, resource.get("category"), context),
         ),
     )
 
 
-def _verified(value: Any) -> tuple[str, Counts, str]:
+def _verified(value: Any, _: Context) -> tuple[str, Counts, str]:
     """verificationStatus: its code, what it means, a note. One that is there but not understood confirms nothing."""
     if value is None:
         return "", Counts.YES, ""
@@ -97,17 +97,17 @@ def _verified(value: Any) -> tuple[str, Counts, str]:
     return ", ".join(codes)[:64], Counts.UNCONFIRMED, "verificationStatus cannot be read"
 
 
-def _certainties(code: Any) -> set[str]:
+def _certainties(code: Any, _: Context) -> frozenset[str]:
     """The certainties that the codings of a diagnosis carry; one that cannot be read is empty."""
     found: set[str] = set()
     for coding in items((code or {}).get("coding")):
         for extension in items(coding.get("extension")):
             if extension.get("url") == _CERTAINTY:
                 found.add(string((extension.get("valueCoding") or {}).get("code")))
-    return found
+    return frozenset(found)
 
 
-def _as_certain(counts: Counts, certain: set[str], verification: str, clinical: str) -> Counts:
+def _as_certain(counts: Counts, certain: frozenset[str], verification: str, clinical: str) -> Counts:
     """What the certainty leaves of a diagnosis. One that contradicts itself or the statuses beside it confirms nothing."""
     said = {_CERTAINTIES.get(letter, Counts.UNCONFIRMED) for letter in certain}
     if counts not in (Counts.YES, Counts.UNCONFIRMED):
@@ -118,7 +118,7 @@ def _as_certain(counts: Counts, certain: set[str], verification: str, clinical: 
     return counts if said == {Counts.YES} else said.pop()
 
 
-def _clinical(value: Any) -> tuple[str, bool]:
+def _clinical(value: Any, _: Context) -> tuple[str, bool]:
     """clinicalStatus, and whether it could be read; a finer code beside its parent (remission, inactive) is kept."""
     if value is None:
         return "", True

@@ -12,7 +12,7 @@ from fhir_elig.adapters.drugs import drug_of
 from fhir_elig.adapters.intake import Piece, head_of, identity_of, newest, whose
 from fhir_elig.adapters.kinds import KNOWN_TYPES
 from fhir_elig.adapters.patient import aliases, identity_trouble, linked_ids, merge, successors_of, survivor
-from fhir_elig.adapters.shapes import Context, Drug, Head, Resource, Settings, ShapeError, Tie, concept, items
+from fhir_elig.adapters.shapes import Context, Drug, Head, Memory, Resource, ShapeError, Tie, concept, items
 from fhir_elig.record import (
     MEDICATION_TYPES,
     NO_SUBJECT,
@@ -43,10 +43,10 @@ _BY_REFERENCE = attrgetter("reference", "version")
 class Desk:
     """One chart's reading: `take` what came in, `read` it, hand out the `record`."""
 
-    def __init__(self, readers: Mapping[str, Any], patient: str, settings: Settings, base: str | None) -> None:
+    def __init__(self, readers: Mapping[str, Any], patient: str, memory: Memory, base: str | None) -> None:
         self.readers = readers
         self.patient = patient
-        self.context = Context(settings=settings, base=base)
+        self.context = Context(settings=memory.settings, memory=memory, base=base)
         self.pieces: dict[str, list[Piece]] = {}
         self.strangers: set[tuple[str, str]] = set()
         self.facts: dict[type, list[Any]] = {

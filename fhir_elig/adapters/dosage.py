@@ -5,12 +5,12 @@ from __future__ import annotations
 from decimal import Decimal
 from fractions import Fraction
 from functools import lru_cache
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 
 from fhir_elig.adapters.moments import after_days, day_count, events
-from fhir_elig.adapters.shapes import Context, Resource, flag, items, named, number, plain_codes, quantity, string, when
+from fhir_elig.adapters.shapes import Context, Resource, flag, items, named, number, plain_codes, quantity, recall, string, when
 from fhir_elig.quantity import Number, Quantity, fraction
 from fhir_elig.record import Dose
 from fhir_elig.times import When
@@ -53,13 +53,13 @@ def instructions(dosages: list[Any], shown: str, context: Context) -> Instructio
     """Of a record's dosages, or of the text that it shows in their place; read once where several records hold one list."""
     if not dosages:
         return Instructions(doses=(Dose(text=shown),)) if shown else Instructions()
-    known = context.memory.instructions.get(id(dosages))
-    if known is None:
-        codes, text = routes(dosages, context)
-        modified = any(dosage.get("modifierExtension") for dosage in dosages)
-        found = Instructions(doses(dosages), codes, text, modified)
-        known = context.memory.instructions[id(dosages)] = dosages, found
-    return cast(Instructions, known[1])
+    return recall(_instructions, dosages, context)
+
+
+def _instructions(dosages: list[Any], context: Context) -> Instructions:
+    codes, text = routes(dosages, context)
+    modified = any(dosage.get("modifierExtension") for dosage in dosages)
+    return Instructions(doses(dosages), codes, text, modified)
 
 
 def doses(dosages: list[Any]) -> tuple[Dose, ...]:

@@ -38,15 +38,10 @@ _ABOVE = re.compile(rf"(?:>=?|≥) ?{_FIGURE}{_UNIT}")
 
 def reference_ranges(value: Any, context: Context) -> tuple[ReferenceRange, ...]:
     """All ranges of a result, as sent; one that is broken costs only itself."""
-    known = context.memory.ranges.get(id(value))
-    if known is not None:
-        return known[1]
     try:
-        found = tuple([_guarded(one, context) for one in (value if type(value) is list else items(value))])
+        return tuple([_guarded(one, context) for one in items(value)])
     except ShapeError:
-        found = (_UNREADABLE,)
-    context.memory.ranges[id(value)] = value, found
-    return found
+        return (_UNREADABLE,)
 
 
 def _guarded(value: Any, context: Context) -> ReferenceRange:

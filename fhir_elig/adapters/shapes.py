@@ -9,18 +9,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from decimal import Decimal
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import msgspec
 
 from fhir_elig import concepts
 from fhir_elig.quantity import Number, Quantity, Range
-from fhir_elig.record import Flaw, ReferenceRange
+from fhir_elig.record import Flaw
 from fhir_elig.references import parse_reference
 from fhir_elig.times import When, parse_when
 
 Resource = dict[str, Any]
 CodeKey = Callable[[str, str], str]
+T = TypeVar("T")
+
+_REMEMBERED = 8192  # elements of which a memory holds what was read
 
 ABSENT_REASON = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
 
@@ -72,28 +75,48 @@ class Head(msgspec.Struct, frozen=True, gc=False):
     notes: tuple[str, ...] = ()
 
 
-class Memory(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """What was read of elements of this chart, by the identity of the element. A source may give equal elements of several
-    resources as one object; each row holds its element, so that no other can take its identity."""
+class Memory:
+    """What was read of elements by these settings, by who read it and the identity of the element; may serve many charts.
 
-    names: dict[int, tuple[Any, tuple[tuple[str, ...], str]]] = {}
-    matters: dict[int, tuple[Any, bool]] = {}
-    interpretations: dict[int, tuple[Any, tuple[str, ...]]] = {}
-    ranges: dict[int, tuple[Any, tuple[ReferenceRange, ...]]] = {}
-    instructions: dict[int, tuple[Any, Any]] = {}
+    A source may give equal elements of several resources as one object, and those of several charts too, which nobody may
+    change then. Each row holds its element, so that no other can take its identity.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.context = Context(settings=msgspec.structs.replace(settings, questionnaire=""), memory=self)  # of no chart, no form
+        self.rows: dict[tuple[object, int], tuple[Any, Any]] = {}
+
+    def of_form(self, questionnaire: str) -> Memory:
+        """The same for settings by which the answers to another questionnaire are read."""
+        other = Memory(msgspec.structs.replace(self.settings, questionnaire=questionnaire))
+        other.rows = self.rows
+        return other
 
 
 class Context(msgspec.Struct, frozen=True, kw_only=True):
     """What readers know besides the resource: the settings, and what was read before it."""
 
     settings: Settings
+    memory: Memory
     base: str | None = None
     patients: frozenset[str] = frozenset()
     own: frozenset[str] = frozenset()  # `Patient/id` of each of them
     born: When | None = None
     drugs: dict[str, tuple[Drug, ...]] = {}
     ties: dict[str, str] = {}
-    memory: Memory = msgspec.field(default_factory=lambda: Memory())
+
+
+def recall(read: Callable[[Any, Context], T], element: Any, context: Context) -> T:
+    """What that reader makes of an element, which it meets once; it may look at nothing else than the settings."""
+    memory = context.memory
+    asked = (read, id(element))
+    row = memory.rows.get(asked)
+    if row is None:
+        if len(memory.rows) >= _REMEMBERED:
+            memory.rows.clear()
+        row = memory.rows[asked] = element, read(element, memory.context)
+    return cast("T", row[1])
 
 
 @lru_cache(maxsize=16_384)
@@ -161,26 +184,18 @@ def coding_keys(codings: Any, context: Context) -> tuple[str, ...]:
 
 def named(value: Any, context: Context) -> tuple[tuple[str, ...], str]:
     """Code keys, and the text or the first display, which is for people to read and never decides."""
-    if value is None:
-        return (), ""
-    known = context.memory.names.get(id(value))
-    if known is not None:
-        return known[1]
+    return ((), "") if value is None else recall(_named, value, context)
+
+
+def _named(value: Any, context: Context) -> tuple[tuple[str, ...], str]:
     codings, text = value.get("coding"), value.get("text", "")
     codes = coding_keys(codings, context) if codings else ()
-    found = codes, (text if type(text) is str else string(text)) or display(value)
-    context.memory.names[id(value)] = value, found
-    return found
+    return codes, (text if type(text) is str else string(text)) or display(value)
 
 
-def interpretations(value: Any, context: Context) -> tuple[str, ...]:
-    """Code keys of all concepts of an Observation's interpretation."""
-    known = context.memory.interpretations.get(id(value))
-    if known is not None:
-        return known[1]
-    found = tuple(code for one in items(value) for code in coding_keys(one.get("coding"), context))
-    context.memory.interpretations[id(value)] = value, found
-    return found
+def labels(value: Any, context: Context) -> tuple[str, ...]:
+    """Code keys of all concepts of a repeating element, such as an interpretation or a category."""
+    return tuple(code for one in items(value) for code in coding_keys(one.get("coding"), context))
 
 
 def display(value: Any) -> str:

@@ -62,8 +62,12 @@ class Screening(msgspec.Struct, frozen=True, kw_only=True):
     protocol: Protocol
     site: Site
     run: Run
-    settings: adapters.Settings
+    memory: adapters.Memory
     complete: frozenset[str]
+
+    @property
+    def settings(self) -> adapters.Settings:
+        return self.memory.settings
 
     @property
     def study(self) -> str:
@@ -136,7 +140,9 @@ def bind(options: Options, site: Site, protocol: Protocol) -> Screening:
         questionnaire=f"{site.file.canonical_base}/Questionnaire/{protocol.id}-attestations",
         matters=known_codes(site.concepts),
     )
-    return Screening(protocol=protocol, site=site, run=run, settings=settings, complete=complete_types(options.complete))
+    return Screening(
+        protocol=protocol, site=site, run=run, memory=adapters.Memory(settings), complete=complete_types(options.complete)
+    )
 
 
 def known_codes(concepts: Concepts) -> Callable[[tuple[str, ...]], bool]:
@@ -246,7 +252,7 @@ def record_of(chart: Chart, screening: Screening, tally: Tally) -> Record | None
     record = adapters.read(
         chart.resources,
         patient=chart.patient,
-        settings=screening.settings,
+        memory=screening.memory,
         retrieved=chart.retrieved,
         refused=chart.refused,
         base=chart.base,

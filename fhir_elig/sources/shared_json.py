@@ -72,8 +72,8 @@ def read(data: bytes, slim: Slim | None = None) -> Any:
     except clean_json.TROUBLE:
         return clean_json.read(data)
     others = iter(document["entry"])
-    for entry, elements in zip(document["entry"], lost, strict=True):
-        entry["resource"].update(elements)
+    for entry, cut in zip(document["entry"], lost, strict=True):
+        entry["resource"].update(cut)
     document["entry"] = [next(others) if known is None else known for known in usual]
     return document
 

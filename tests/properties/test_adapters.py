@@ -6,9 +6,10 @@ import copy
 from decimal import Decimal
 from typing import Any
 
+import pytest
 from hypothesis import example, given, settings, strategies as st
 
-from fhir_elig.adapters import READERS, Settings, read
+from fhir_elig.adapters import READERS, Memory, Settings, read, shapes
 from fhir_elig.record import Counts, Flaw, Record, Result
 
 FORM = "https://example.org/q"
@@ -214,6 +215,21 @@ def test_parts_that_are_one_object_are_read_like_equal_parts(resources: list[Any
     known: dict[str, Any] = {}
     apart, shared = copy.deepcopy(twice), [joined(one, known) for one in twice]
     chosen = Settings(code_key=SETTINGS.code_key, questionnaire=FORM, time_zone="Europe/Berlin", matters=matters)
-    records = [read(each, patient="p1", settings=chosen) for each in (apart, shared)]
-    assert repr(records[0]) == repr(records[1])
+    expected = repr(read(apart, patient="p1", settings=chosen))
+    assert repr(read(shared, patient="p1", settings=chosen)) == expected
+    memory = Memory(chosen)  # of several charts
+    read(
+        [*reversed(shared), *({**one, "birthDate": "2001"} for one in shared if isinstance(one, dict))],
+        patient="p2",
+        memory=memory,
+    )
+    assert repr(read(shared, patient="p1", memory=memory)) == expected
     assert repr(shared) == repr(apart)
+
+
+def test_a_memory_is_bounded_and_forgets_nothing_that_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shapes, "_REMEMBERED", 5)
+    memory = Memory(SETTINGS)
+    for _ in range(2):
+        assert repr(read(copy.deepcopy(CHART), patient="p1", memory=memory)) == repr(read(CHART, patient="p1", settings=SETTINGS))
+        assert 0 < len(memory.rows) <= 5

@@ -85,6 +85,15 @@ def nothing_is_lost(data: bytes, slim: Skip = SKIP) -> None:
     assert records(data, slim) == records(data, None)
 
 
+def test_charts_that_share_elements_give_the_records_of_each_alone() -> None:
+    slim, memory = Skip(MATTERS), adapters.Memory(adapters.Settings(matters=MATTERS))
+    for seed in (1, 2, 1):
+        data = charts.bundle(seed)
+        (shared,), (alone,) = patients(data, slim)[0], patients(data, None)[0]
+        assert adapters.read(shared.resources, patient=shared.patient, retrieved=shared.retrieved, memory=memory) == record(alone)
+    assert len({id(one["code"]) for one in shared.resources if one.get("code") == shared.resources[0]["code"]}) == 1
+
+
 def is_skipped(resource: Any) -> bool:
     text = resource if isinstance(resource, bytes) else json.dumps(resource, **COMPACT).encode()
     whole, kept = strict_json.parse(text), strict_json.parse(text, slim=SKIP)

@@ -62,9 +62,9 @@ class Charted:
         return found
 
     def _read(self, form: str) -> Read:
-        settings = msgspec.structs.replace(self._screening.settings, questionnaire=form)
+        memory = self._screening.memory.of_form(form)
         tally = Tally()
-        record = record_of(self.chart, msgspec.structs.replace(self._screening, settings=settings), tally)
+        record = record_of(self.chart, msgspec.structs.replace(self._screening, memory=memory), tally)
         return Read(record, tuple(sorted(tally.codes)), "" if record is not None else tally.failures[0].why)
 
     def entries(self, cells: Cells) -> Iterator[Entry]:

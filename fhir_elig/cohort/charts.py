@@ -12,12 +12,13 @@ import msgspec
 
 from fhir_elig.cohort.ground import Ground
 from fhir_elig.cohort.spill import SpillReader, shard_of
-from fhir_elig.sources import Chart, Resource
+from fhir_elig.sources import Chart, Resource, usual_json
 from fhir_elig.sources.contents import Contents
 from fhir_elig.sources.coverage import Coverage
 from fhir_elig.sources.file_walk import Walk
 from fhir_elig.sources.files import FileSource
 from fhir_elig.sources.patient_links import Links
+from fhir_elig.sources.usual_json import Elements
 
 MEDICATIONS = "medications.sqlite"
 
@@ -81,6 +82,7 @@ class Charts:
 
     def __init__(self, ground: Ground, work: Path) -> None:
         self._ground = ground
+        self._elements: Elements = {}
         self._reader = SpillReader(work, ground.spills, ground.shards)
         path = work / MEDICATIONS
         self._medications = Medications(path) if path.exists() else None
@@ -134,7 +136,7 @@ class Charts:
     def _chart(self, patient: str, texts: dict[str, list[bytes]], names: Mapping[str, list[int]], coverage: Coverage) -> Chart:
         contents = Contents("", self._ground.base)
         contents.held = {patient}
-        contents.resources = [(_decode(text), owner) for owner, found in texts.items() for text in found]
+        contents.resources = [(self._resource(text), owner) for owner, found in texts.items() for text in found]
         links = self._ground.links
         own = Links({old: patient for old in texts if old != patient}, links.doubtful & texts.keys(), _only(links.gone, texts))
         source = FileSource([contents], Walk(), (), own, coverage)
@@ -143,6 +145,10 @@ class Charts:
         chart = source.chart(patient)
         chart.errors = (*chart.errors, *self._ground.remarks)
         return chart
+
+    def _resource(self, text: bytes) -> Resource:
+        """Its codes, flags and ranges are objects that charts share, so that the adapters read them once."""
+        return usual_json.read(text, self._elements) or _decode(text)
 
 
 def _only(found: Mapping[str, str], names: Mapping[str, Any]) -> dict[str, str]:

@@ -1,4 +1,5 @@
-"""What to ask a server for one need: a pure function of the need and of what the server declares (CapabilityStatement).
+"""What to ask a server for one need: a pure function of the need, of what the server declares (CapabilityStatement), and of its
+vendor's row in `servers`.
 
 A parameter that is not declared is not sent: servers ignore what they do not know and answer with everything. Each step down
 the ladder asks at least as much as the step before; one that may ask less says so in `note`.
@@ -13,27 +14,32 @@ from urllib.parse import quote_plus
 
 import msgspec
 
-from fhir_elig.record import Need
+from fhir_elig.record import MEDICATION_TYPES, Need
+from fhir_elig.sources.demands import Params, categories, enumerations
 from fhir_elig.sources.replies import Limits
-
-Params = tuple[tuple[str, str], ...]
+from fhir_elig.sources.servers import Asks, Vendor, recognise
 
 # Types whose `date` parameter is the time of the event itself. MedicationRequest's is that of planned doses: never sent.
 _DATED = frozenset({"Observation", "Procedure", "Encounter", "DiagnosticReport", "Immunization"})
 # Types that some servers hold without declaring them.
 _ASKED_ANYWAY = frozenset({"ResearchSubject"})
 _GRACE = 2  # days: a server may read a date in any time zone
-
+_BY_CATEGORY = "partial: the server searches this type by category only"
+_HIDES = "partial: this vendor's search leaves out what is not asked for by name, and it could not be asked so"
+_BY_INTENT = "partial: the server searches this type by two intents only"
 
 VERSIONS = ("4.0", "4.1", "4.3", "5.0")  # R4, R4B and its ballot, R5
 
 
 class Served(msgspec.Struct, frozen=True):
-    """What a server declares: its FHIR version, the search parameters of each type that can be searched, types to read."""
+    """What a server declares: its FHIR version, the search parameters of each type that can be searched, types to read, what
+    a search of a type can include; and its vendor, if it is recognised."""
 
     fhir_version: str
     searches: Mapping[str, frozenset[str]]
     reads: frozenset[str]
+    includes: Mapping[str, frozenset[str]] = {}
+    vendor: Vendor | None = None
 
     def is_read(self) -> bool:
         """Whether this project reads that version; one that is not told is taken for one of them."""
@@ -44,6 +50,9 @@ class Served(msgspec.Struct, frozen=True):
 
     def parameters(self, resource_type: str) -> frozenset[str]:
         return self.searches.get(resource_type, frozenset({"patient"}) if resource_type in _ASKED_ANYWAY else frozenset())
+
+    def asks(self, resource_type: str) -> Asks:
+        return self.vendor.asks(resource_type) if self.vendor else Asks(resource_type)
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -57,6 +66,7 @@ class Step(msgspec.Struct, frozen=True):
 def read_served(statement: Mapping[str, Any]) -> Served:
     """What a CapabilityStatement declares; what cannot be read in it is not declared."""
     searches: dict[str, frozenset[str]] = {}
+    includes: dict[str, frozenset[str]] = {}
     reads: set[str] = set()
     for rest in _dicts(statement.get("rest")):
         if rest.get("mode", "server") != "server":
@@ -67,49 +77,84 @@ def read_served(statement: Mapping[str, Any]) -> Served:
             interactions = _names(entry.get("interaction"), "code") or {"read", *(["search-type"] if parameters else [])}
             if isinstance(name, str) and "search-type" in interactions:
                 searches[name] = parameters | everywhere
+                includes[name] = _texts(entry.get("searchInclude"))
             if isinstance(name, str) and "read" in interactions:
                 reads.add(name)
     version = statement.get("fhirVersion")
-    return Served(version if isinstance(version, str) else "", searches, frozenset(reads))
+    return Served(version if isinstance(version, str) else "", searches, frozenset(reads), includes, recognise(statement))
 
 
 def ladder(need: Need, patient: str, served: Served, limits: Limits, *, count: int | None, look_back: bool) -> list[Step]:
     """The ways to ask, best first; empty if the server offers no search of this type by patient.
 
     Only Observations are asked for by code: of the other types a record with free text or a local code matters too, because
-    "has none" may not overlook it. Codes of components and a look-back are extra questions, the first to be given up.
+    "has none" may not overlook it. Codes of components, a look-back, and what a vendor's plain search may leave out are extra
+    questions, the first to be given up.
     """
-    declared = served.parameters(need.type)
-    whose = (
-        ("patient", patient) if "patient" in declared else ("subject", f"Patient/{patient}") if "subject" in declared else None
-    )
+    declared, asks = served.parameters(need.type), served.asks(need.type)
+    whose = _whose(patient, declared, asks)
     if whose is None:
         return []
-    size: Params = (("_count", str(count)),) if count else ()
+    size = _size(need.type, served, count)
     codes = sorted(need.codes) if need.codes and need.type == "Observation" and "code" in declared else []
     names = ["code", "component-code"] if codes and "component-code" in declared else ["code"]
-    dates = _dates(need, declared) if look_back else [()]
+    dates = _dates(need, declared, asks) if look_back else [()]
     many, few = _chunks(codes, limits.post_codes, limits.query_bytes * 20), _chunks(codes, limits.get_codes, limits.query_bytes)
+    also = tuple((whose, pair, *size) for pair in asks.also if pair[0] in declared)
     steps = []
-    for asked, when in dict.fromkeys([(tuple(names), tuple(dates)), (("code",), ((),))]):
-        steps.append(Step(True, _cross(whose, asked, many, when, size)))
-        steps.append(Step(False, _cross(whose, asked, few, when, size)))
+    for asked, when, more in dict.fromkeys([(tuple(names), tuple(dates), also), (("code",), ((),), ())]):
+        note = _HIDES if len(more) < len(asks.also) else ""
+        steps.append(Step(True, _cross(whose, asked, many, when, size) + more, note))
+        steps.append(Step(False, _cross(whose, asked, few, when, size) + more, note))
     if len(codes) > 10:
-        steps.append(Step(False, _cross(whose, ("code",), _chunks(codes, 10, limits.query_bytes), ((),), size)))
+        steps.append(Step(False, _cross(whose, ("code",), _chunks(codes, 10, limits.query_bytes), ((),), size), note))
     if codes or size:
-        steps.append(Step(False, ((whose,),)))
-    if need.categories and "category" in declared:
-        note = "partial: the server searches this type by category only"
-        steps.append(Step(False, ((whose, ("category", ",".join(sorted(need.categories)))),), note))
-    return steps
+        steps.append(Step(False, ((whose,),), note))
+    if not asks.alone:
+        steps = [step for step in steps if (whose, *size) not in step.searches and (whose,) not in step.searches]
+    return steps + _demanded(need, whose, served, few)
 
 
-def _dates(need: Need, declared: frozenset[str]) -> list[Params]:
+def _whose(patient: str, declared: frozenset[str], asks: Asks) -> tuple[str, str] | None:
+    if "patient" in declared:
+        return ("patient", f"Patient/{patient}" if asks.typed else patient)
+    return ("subject", f"Patient/{patient}") if "subject" in declared else None
+
+
+def _size(resource_type: str, served: Served, count: int | None) -> Params:
+    """What shapes the answer and leaves the question as it is: the size of a page, and drugs in the answer that names them."""
+    size: Params = (("_count", str(count)),) if count else ()
+    wanted = f"{resource_type}:medication"
+    included = resource_type in MEDICATION_TYPES and {"*", wanted} & served.includes.get(resource_type, frozenset())
+    return (*size, ("_include", wanted)) if included else size
+
+
+def _demanded(need: Need, whose: tuple[str, str], served: Served, lists: Sequence[str]) -> list[Step]:
+    """For servers that want more than a patient and codes: every intent and status by name, then categories, which may hide
+    what is filed under another one, or under none."""
+    declared, codes = served.parameters(need.type), any(lists)
+    steps = []
+    for named in enumerations(need.type, declared, served.fhir_version):
+        if codes:
+            steps.append(Step(False, tuple((*one, *named) for one in _cross(whose, ("code",), lists, ((),), ()))))
+        steps.append(Step(False, ((whose, *named),)))
+    if need.type == "MedicationRequest" and "intent" in declared:
+        steps.append(Step(False, ((whose, ("intent", "order,plan")),), _BY_INTENT))
+    names = categories(need.type, need.categories) if "category" in declared else ()
+    if names and codes:
+        either = ("category", ",".join(names))
+        steps.append(Step(False, tuple((*one, either) for one in _cross(whose, ("code",), lists, ((),), ())), _BY_CATEGORY))
+    for some in dict.fromkeys([names, names[:2]]):
+        steps.append(Step(False, tuple((whose, ("category", name)) for name in some), _BY_CATEGORY))
+    return [step for step in steps if step.searches]
+
+
+def _dates(need: Need, declared: frozenset[str], asks: Asks) -> list[Params]:
     """The look-back as two questions: since that day, and without any date (a search by date leaves those out)."""
     if need.since is None or need.type not in _DATED or "date" not in declared:
         return [()]
     first = date.fromordinal(max(need.since - _GRACE, date.min.toordinal())).isoformat()
-    return [(("date", f"ge{first}"),), (("date:missing", "true"),)]
+    return [(("date", f"ge{first}T00:00:00Z" if asks.timed else f"ge{first}"),), (("date:missing", "true"),)]
 
 
 def _chunks(codes: Sequence[str], most: int, most_bytes: int) -> list[str]:
@@ -142,3 +187,7 @@ def _dicts(value: Any) -> Iterator[dict[str, Any]]:
 
 def _names(value: Any, key: str) -> frozenset[str]:
     return frozenset(item[key] for item in _dicts(value) if isinstance(item.get(key), str))
+
+
+def _texts(value: Any) -> frozenset[str]:
+    return frozenset(item for item in value if isinstance(item, str)) if isinstance(value, list) else frozenset()

@@ -1,7 +1,8 @@
 """What is known of single servers: the one table of vendors' quirks, each with the date on which it was seen and its source.
 
-A server is recognised by CapabilityStatement.software.name, or by its publisher where it names no software. Nothing is assumed
-from its name: what is asked follows from what the server declares. `doctor` shows the notes of the server that it looks at.
+A server is recognised by CapabilityStatement.software.name, or by its publisher where it names no software. What is asked
+follows from what the server declares; a quirk with `asks` changes the form of a question, and never makes it narrower.
+`doctor` shows the notes of the server that it looks at. What a vendor answers is replayed from fixtures/servers.
 """
 
 from __future__ import annotations
@@ -13,12 +14,28 @@ from typing import Any
 import msgspec
 
 
+class Asks(msgspec.Struct, frozen=True):
+    """How a type (none named: every type) has to be asked for.
+
+    `alone`: whether a search by the patient alone is answered. `also`: parameters of a further question, where they are declared,
+    for what the plain one leaves out: without it the type is not complete. `timed`: days of a search get a time of day. `typed`:
+    the patient is named `Patient/ID`.
+    """
+
+    type: str = ""
+    alone: bool = True
+    also: tuple[tuple[str, str], ...] = ()
+    timed: bool = False
+    typed: bool = False
+
+
 class Quirk(msgspec.Struct, frozen=True):
     """One thing that a server does. `seen` is the day of its source: a release, an issue, a reading, a measurement."""
 
     what: str
     seen: str
     source: str
+    asks: Asks | None = None
 
 
 class Vendor(msgspec.Struct, frozen=True):
@@ -32,8 +49,21 @@ class Vendor(msgspec.Struct, frozen=True):
     quirks: tuple[Quirk, ...]
     racy: bool = False
 
+    def asks(self, resource_type: str) -> Asks:
+        """All that the quirks say of asking for a type, in one."""
+        said = [quirk.asks for quirk in self.quirks if quirk.asks and quirk.asks.type in ("", resource_type)]
+        return Asks(
+            resource_type,
+            alone=all(one.alone for one in said),
+            also=tuple(pair for one in said for pair in one.also),
+            timed=any(one.timed for one in said),
+            typed=any(one.typed for one in said),
+        )
+
 
 _EPIC = ("2026-07-24", "CapabilityStatement of the May 2026 release, api-evangelist/epic-systems")
+_STATUSES = ("clinical-status", "active,inactive,resolved")
+_EPIC_CONDITION = ("2026-11-23", "Condition.Search, docs.nerve.run/functions/condition-search (undated, seen then)")
 _ORACLE = ("2026-08-14", "CapabilityStatement and documentation, api-evangelist/cerner and cerner/fhir.cerner.com")
 _ATHENA = ("2022-06-06", "ah-r4-base 2.0.0, api-evangelist/athenahealth")
 _MEDPLUM = ("2026-03-21", "measured: @medplum/fhir-router 4.5.2, in-memory repository")
@@ -46,7 +76,16 @@ VENDORS: tuple[Vendor, ...] = (
         r"\bepic\b",
         (
             Quirk("MedicationStatement is not declared; MedicationRequest, Dispense and Administration are", *_EPIC),
-            Quirk("an Observation search with neither category nor code is refused (59108)", *_EPIC),
+            Quirk(
+                "an Observation search with neither category nor code is refused (59108)",
+                *_EPIC,
+                Asks("Observation", alone=False),
+            ),
+            Quirk(
+                "a Condition search that names no status may show active ones only: the others are asked for by name",
+                *_EPIC_CONDITION,
+                Asks("Condition", also=(_STATUSES,)),
+            ),
             Quirk("some searches are cut at 100 results (59133, 4127): the answer then counts as incomplete", *_EPIC),
             Quirk("POST _search takes its parameters from the body; the query string beside it is ignored", *_EPIC),
             Quirk("sends no 429 and no Retry-After: keep the load low by the site file's limits", *_EPIC),
@@ -61,7 +100,11 @@ VENDORS: tuple[Vendor, ...] = (
             Quirk("MedicationStatement, Medication and ResearchSubject are not declared; drugs are coded inline", *_ORACLE),
             Quirk("of the types read here only Observation is searched by code, and never by codes of components", *_ORACLE),
             Quirk("pages hold up to 200 entries and may repeat a resource", *_ORACLE),
-            Quirk("_lastUpdated and date cannot be searched together; some date parameters need a time of day", *_ORACLE),
+            Quirk(
+                "_lastUpdated and date cannot be searched together; some date parameters need a time of day",
+                *_ORACLE,
+                Asks(timed=True),
+            ),
             Quirk("a stale version is answered with 409, not 412", *_ORACLE),
         ),
     ),
@@ -100,7 +143,7 @@ VENDORS: tuple[Vendor, ...] = (
         r"\bmedplum\b",
         (
             Quirk("a transaction is not atomic: a stale ifMatch gives 200 with the entry's status 412", *_MEDPLUM),
-            Quirk("a list of codes with a bare patient id found nothing: subject=Patient/ID is understood", *_MEDPLUM),
+            Quirk("a list of codes with a bare patient id found nothing: Patient/ID is understood", *_MEDPLUM, Asks(typed=True)),
         ),
     ),
     Vendor(

@@ -39,7 +39,9 @@ def test_what_the_server_declares_and_honours_is_complete_and_the_rest_is_told(b
     assert notes.pop("QuestionnaireResponse") == "not-served"
     assert notes.pop("ResearchSubject") == "not-served: HTTP 400"  # it refuses a parameter that it would else ignore
     assert set(notes.values()) == {""}
-    assert {"Observation", "Procedure", "MedicationAdministration", "Medication", "Patient"} <= set(notes)
+    assert {"Observation", "Procedure", "MedicationAdministration", "Patient"} <= set(notes)
+    assert "Medication" not in notes, "drugs came with the records that name them"
+    assert "Medication" in {one["resourceType"] for one in chart.resources}
 
 
 def test_results_of_long_ago_are_left_out_by_a_look_back_and_those_without_a_date_are_not(base: str) -> None:

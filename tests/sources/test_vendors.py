@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from fhir_elig import places
 from fhir_elig.sources.planner import read_served
 from tests.sources import hostile, plans
 from tests.sources.fakes import FHIR, Answer, ok, outcome
@@ -31,7 +32,13 @@ def test_nothing_that_a_vendor_does_not_declare_is_planned(vendor: str) -> None:
     }
     assert asked
     for kind, name in asked:
-        assert name.partition(":")[0] in {*served.parameters(kind), "_count"}
+        if name == "_include":
+            assert {"*", f"{kind}:medication"} & served.includes[kind]
+        else:
+            assert name.partition(":")[0] in {*served.parameters(kind), "_count"}
+
+
+RECORDED = places.fixtures_root() / "servers" / "epic" / "answer-to-neither-category-nor-code.json"
 
 
 def refused(number: str, status: int = 400) -> Answer:
@@ -41,7 +48,7 @@ def refused(number: str, status: int = 400) -> Answer:
 def epic(ward: Ward, ask: Ask, answer: Answer) -> Answer:
     """Refuses Observations without category or code (59108); cuts a search by component code at what it has, with a warning."""
     if ask.kind == "Observation" and ask.page and not {"code", "category", "component-code"} & ask.params.keys():
-        return refused("59108")
+        return 400, FHIR, RECORDED.read_text("utf-8")
     if "component-code" in ask.params:
         page = json.loads(answer[2])
         page["link"] = [link for link in page["link"] if link["relation"] == "self"]

@@ -1,4 +1,4 @@
-"""What the first protocol asks of three vendors' servers, as text: `python -m tests.sources.plans` writes the pages anew."""
+"""What the first protocol asks of four vendors' servers, as text: `python -m tests.sources.plans` writes the pages anew."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fhir_elig.sources.planner import Served, Step, ladder, read_served
 from fhir_elig.sources.replies import Limits
 
 FOLDER = Path(__file__).parent
-VENDORS = ("athenahealth", "epic", "oracle")
+VENDORS = ("athenahealth", "epic", "oracle", "medplum")
 
 
 def metadata(vendor: str) -> dict[str, Any]:

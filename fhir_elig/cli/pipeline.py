@@ -21,7 +21,7 @@ from fhir_elig.outputs.digest import Failure
 from fhir_elig.protocol import Protocol, load_protocol
 from fhir_elig.record import MEDICATION_TYPES, Record
 from fhir_elig.site import Site, decisions, load_answers, load_site
-from fhir_elig.sources import Chart
+from fhir_elig.sources import Chart, Resource
 from fhir_elig.verdict import Assessment
 
 TYPES = (
@@ -83,9 +83,28 @@ class Tally:
         self.codes: set[int] = set()
         self.assessed = 0
         self.seen: set[str] = set()
+        self.twins: list[tuple[str, str]] = []  # patients of whom a record number is that of another
+        self._numbers: dict[tuple[str, str], str] = {}
+
+    def number(self, chart: Chart) -> None:
+        """Remembers the record numbers of a chart's patient, and whose they are too."""
+        for number in record_numbers(chart.resources):
+            other = self._numbers.setdefault(number, chart.patient)
+            if other != chart.patient and (other, chart.patient) not in self.twins:
+                self.twins.append((other, chart.patient))
 
     def exit_code(self) -> int:
         return exit_code(self.codes, self.assessed)
+
+
+def record_numbers(resources: Iterable[Resource]) -> Iterator[tuple[str, str]]:
+    """System and value of a patient's identifiers, as texts; one without a system may mean anything."""
+    for patient in resources:
+        identifiers = patient.get("identifier") if patient.get("resourceType") == "Patient" else None
+        for one in identifiers if isinstance(identifiers, list) else ():
+            system, value = (one.get("system"), one.get("value")) if isinstance(one, dict) else ("", "")
+            if isinstance(system, str) and isinstance(value, str) and system and value:
+                yield system, value
 
 
 def exit_code(codes: Set[int], assessed: int) -> int:
@@ -228,6 +247,7 @@ def _from_server(server: str, options: Options, screening: Screening) -> Iterabl
 def assessments(found: Iterable[Chart], screening: Screening, tally: Tally) -> Iterator[Assessment]:
     """Assess each chart; patients who cannot be assessed are kept in the tally."""
     for chart in found:
+        tally.number(chart)
         assessment = _assess_one(chart, screening, tally)
         if assessment is not None:
             tally.assessed += 1

@@ -210,6 +210,8 @@ def talk(tally: Tally, found: Sequence[Assessment], options: Options) -> None:
         typer.echo(f"note: {len(aside) - 50} more were set aside", err=True)
     for failure in tally.failures:
         typer.echo(f"not assessed {failure.patient}: {failure.why}", err=True)
+    for one, other in tally.twins[:50]:
+        typer.echo(f"note: Patient/{one} and Patient/{other} have a record number in common; each was assessed alone", err=True)
     waiting = {
         note
         for one in found

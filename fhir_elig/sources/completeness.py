@@ -61,8 +61,9 @@ def link(document: Mapping[str, Any], relation: str) -> str | None:
 
 
 def read_self(address: str | None, sent: Sequence[tuple[str, str]], declared: frozenset[str]) -> SelfLink:
-    """Compares the self link with what was sent. No self link: nothing is known to be ignored."""
-    if not address:
+    """Compares the self link with what was sent. No self link: nothing is known to be ignored. One that cannot be told (two
+    that differ, an address that is no text) shows nothing of what was sent."""
+    if address is None:
         return SelfLink()
     shown: dict[str, list[str]] = {}
     for name, value in _query(address):

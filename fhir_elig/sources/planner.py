@@ -160,12 +160,14 @@ def _dates(need: Need, declared: frozenset[str], asks: Asks) -> list[Params]:
 def _chunks(codes: Sequence[str], most: int, most_bytes: int) -> list[str]:
     """Code lists of at most `most` codes and `most_bytes` bytes each; one empty text if no codes are asked for."""
     chunks: list[list[str]] = [[]]
+    size = 0  # what the last chunk takes in an address, where each comma takes three bytes
     for code in map(_escaped, codes):
-        longer = [*chunks[-1], code]
-        if chunks[-1] and (len(longer) > most or len(quote_plus(",".join(longer))) > most_bytes):
-            chunks.append([code])
-        else:
-            chunks[-1] = longer
+        more = len(quote_plus(code)) + 3
+        if chunks[-1] and (len(chunks[-1]) >= most or size + more - 3 > most_bytes):
+            chunks.append([])
+            size = 0
+        chunks[-1].append(code)
+        size += more
     return [",".join(chunk) for chunk in chunks]
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import mmap
 import sqlite3
-from collections.abc import Sequence
 from hashlib import blake2b
 from pathlib import Path
 
@@ -30,12 +29,12 @@ class _Whose(msgspec.Struct):
 _whose = msgspec.json.Decoder(_Whose).decode
 
 
-def digest_of(chart: Chart, lines: Sequence[bytes]) -> bytes:
-    """Charts of one digest are read alike; the order of the resources means nothing.
-
-    `lines` are the first of the resources as JSON, each on one line; what follows them (Medications) is written here.
-    """
-    texts = sorted([*lines, *map(_encode, chart.resources[len(lines) :])])
+def digest_of(chart: Chart) -> bytes:
+    """Charts of one digest are read alike; the order of the resources means nothing."""
+    found = blake2b(digest_size=16)
+    for text in sorted(map(_encode, chart.resources)):
+        found.update(b"%d " % len(text))
+        found.update(text)
     beside = (
         chart.patient,
         chart.retrieved,
@@ -46,7 +45,8 @@ def digest_of(chart: Chart, lines: Sequence[bytes]) -> bytes:
         chart.failure,
         chart.errors,
     )
-    return blake2b(b"\n".join([*texts, _encode(beside)]), digest_size=16).digest()
+    found.update(_encode(beside))
+    return found.digest()
 
 
 def why_not(now: Manifest) -> str:

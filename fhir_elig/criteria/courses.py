@@ -10,7 +10,7 @@ from fhir_elig import times
 from fhir_elig.concepts import SYSTEMIC_ROUTES, folded
 from fhir_elig.criteria.agents import Agent
 from fhir_elig.criteria.context import Context
-from fhir_elig.criteria.days import Days, clip, union
+from fhir_elig.criteria.days import Days, clip, common, union
 from fhir_elig.criteria.reach import Reach
 from fhir_elig.quantity import Interval
 from fhir_elig.record import Counts, Medication, Strength
@@ -30,6 +30,8 @@ class Course(msgspec.Struct, kw_only=True):
     possible: Days = []
     denied: Days = []
     wide: Days = []  # when it may have been taken, whatever the window: what it may add to the dose of a day
+    sure: Days = []  # of those the days on which it surely was
+    in_force: Days = []  # those on which it surely tells the dose, if it was
     dose: Interval | None = None
     why: str = ""
     weak: bool = False  # shown only, or weaker than what is asked for
@@ -73,7 +75,10 @@ def course_of(medication: Medication, agent: Agent, weakest: Strength, reach: Re
     elif _RANKS[medication.strength] < _RANKS[weakest]:
         course.why = f"only {medication.strength.value}"
     course.weak = bool(course.why)
-    _into_window(course, [] if course.weak or doubts else certain, course.wide if course.weak else whole, reach, context)
+    certain = [] if course.weak or doubts else certain
+    course.sure = common(course.wide, certain)
+    course.in_force = [] if course.weak or doubts else union((*course.sure, *_ordered_on(medication, today)))
+    _into_window(course, certain, course.wide if course.weak else whole, reach, context)
     return course
 
 
@@ -110,6 +115,12 @@ def _doubts(medication: Medication, counted: bool | None) -> list[str]:
     if medication.flaws:
         doubts.append("")
     return doubts
+
+
+def _ordered_on(medication: Medication, today: int) -> Days:
+    """The days on which an active order without an end says what is to be taken, whether or not it is."""
+    is_open = medication.strength is Strength.ORDERED and medication.status == "active" and medication.end is None
+    return [(medication.start.last, today)] if is_open and medication.start is not None and medication.start.last <= today else []
 
 
 def _last_told(medication: Medication, today: int) -> int:

@@ -7,6 +7,7 @@ add up. A dose that cannot be told may be any; a record that may or may not hold
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from fractions import Fraction
 from functools import lru_cache
@@ -94,46 +95,65 @@ def _weight(frame: Frame, context: Context) -> Interval | None:
 
 
 class _Kind(msgspec.Struct):
-    """The records of one strength that hold on a day: how many, of how many no dose is told, the doses of the others added up."""
+    """The records of one strength that may hold on a day, and those of them that surely do; with a dose, and without.
 
-    records: int = 0
+    `least` adds up the doses of those that surely hold, `most` all of them; `perhaps` are the lower ends of those that may hold.
+    """
+
+    told: int = 0
+    told_surely: int = 0
     untold: int = 0
+    untold_surely: int = 0
     least: int = 0
     most: int = 0
+    perhaps: Counter[int] = msgspec.field(default_factory=Counter)
+
+    def change(self, change: _Change) -> None:
+        if change.dose is None:
+            self.untold += change.records
+            self.untold_surely += change.sure
+            return
+        low, high = change.dose
+        self.told += change.records
+        self.told_surely += change.sure
+        self.least += change.sure * low
+        self.most += change.records * high
+        self.perhaps[low] += change.records - change.sure
+
+    def lowest(self) -> int:
+        """The least that they tell, if they tell anything."""
+        return self.least if self.told_surely else min(low for low, count in self.perhaps.items() if count)
 
 
 class _Today(msgspec.Struct):
-    """What the records of one drug that hold on a day let its dose be; `sure` counts those that surely hold."""
+    """What the records of one drug that may hold on a day let its dose be."""
 
     kinds: dict[Strength, _Kind] = {}
-    sure: int = 0
+    taken: int = 0  # records that surely tell of use
     least: int = 0
     most: int | None = 0  # None: nobody can tell
 
     def change(self, change: _Change) -> None:
-        self.sure += change.sure
-        if change.records:
-            kind = self.kinds.setdefault(change.strength, _Kind())
-            kind.records += change.records
-            if change.dose is None:
-                kind.untold += change.records
-            else:
-                kind.least += change.records * change.dose[0]
-                kind.most += change.records * change.dose[1]
+        self.taken += change.taken
+        self.kinds.setdefault(change.strength, _Kind()).change(change)
         self._add_up()
 
     def _add_up(self) -> None:
         """Over its kinds of record, which tell of the same tablets: what one of them cannot tell another may."""
-        held = [kind for kind in self.kinds.values() if kind.records]
-        told = [kind for kind in held if not kind.untold]
-        self.least = min([kind.least for kind in told], default=0)
-        self.most = max([kind.most for kind in told]) if told else None if held else 0
-        if told and not self.sure:  # none of it may be taken
-            self.least, self.most = min(self.least, 0), max(self.most or 0, 0)
+        kinds = self.kinds.values()
+        telling = [kind for kind in kinds if kind.told and not kind.untold_surely]
+        self.least = min([kind.lowest() for kind in telling], default=0)
+        self.most = max([kind.most for kind in telling], default=0)
+        surely = any(kind.told_surely and not kind.untold for kind in telling)  # else perhaps none of them tells anything
+        if not surely and any(kind.untold for kind in kinds):
+            self.most = None
+        if not surely or not self.taken:
+            self.least = 0
 
 
 class _Change(NamedTuple):
-    """A record begins (1) or ends (-1) to hold on a day, or to hold surely; its dose in parts of a milligram, if it is told."""
+    """A record begins (1) or ends (-1) to hold on a day, to hold surely, or to tell surely of use; its dose in parts of a
+    milligram, if it is told."""
 
     day: int
     drug: Drug
@@ -141,6 +161,7 @@ class _Change(NamedTuple):
     dose: tuple[int, int] | None
     records: int
     sure: int
+    taken: int
 
 
 def _doses(courses: list[Course], context: Context) -> Iterator[tuple[int, int, Interval]]:
@@ -170,14 +191,15 @@ def _changes(course: Course, parts: int, context: Context) -> Iterator[_Change]:
     drug, strength = _drug(course.medication, context), course.medication.strength
     ends = None if course.dose is None else (course.dose.low or _ZERO, course.dose.high or _ZERO)
     dose = None if ends is None else (int(ends[0] * parts), int(ends[1] * parts))
-    for days, records, sure in (
-        (course.wide, 1, 0),
-        (common(course.wide, course.certain), 0, 1),
-        (subtract(course.certain, course.wide), 0, 0),  # what lasts on adds nothing to the dose of a day
+    for days, records, sure, taken in (
+        (course.wide, 1, 0, 0),
+        (course.in_force, 0, 1, 0),
+        (course.sure, 0, 0, 1),
+        (subtract(course.certain, course.wide), 0, 0, 0),  # what lasts on adds nothing to the dose of a day
     ):
         for first, last in days:
-            yield _Change(first, drug, strength, dose, records, sure)
-            yield _Change(last + 1, drug, strength, dose, -records, -sure)
+            yield _Change(first, drug, strength, dose, records, sure, taken)
+            yield _Change(last + 1, drug, strength, dose, -records, -sure, -taken)
 
 
 def _drug(medication: Medication, context: Context) -> Drug:

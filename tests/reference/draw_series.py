@@ -12,6 +12,7 @@ from tests.reference.drawing import around, edges, maybe, weighed, window
 from tests.reference.numbers import ANALYTES, CONCEPTS
 
 Row = dict[str, Any]
+RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
 DRUGS = ("azathioprine", "methotrexate", "rituximab")
 
 
@@ -25,9 +26,20 @@ def exposure(rng: Random) -> Row:
     kind: Row = {"agents": [{"concept": name} for name in rng.sample(DRUGS, rng.choice((1, 2)))], "window": days_window(rng)}
     kind[rng.choice(("more-than", "at-least"))] = rng.choice(("2 wk", "10 d", "20 d"))
     kind |= {"method": "per-drug"} if rng.random() < 0.2 else {}
+    if rng.random() < 0.3:
+        closed = {"absence": "closed"} if rng.random() < 0.4 else maybe(rng, 0.3, "strength", ("stated", "administered"))
+        return {"exposure": kind | closed | {"agents": [{"concept": "glucocorticoid", "dose": _ceiling(rng)}]}}
     if rng.random() < 0.45:
         return {"exposure": _washout(rng, kind)}
     return {"exposure": kind | maybe(rng, 0.3, "strength", ("stated", "administered"))}
+
+
+def _ceiling(rng: Random) -> Row:
+    """The doses of a day that count."""
+    found = {rng.choice(("at-most", "at-most", "less-than", "at-least", "more-than")): rng.choice(("10 mg/d", "5 mg/d"))}
+    if rng.random() < 0.2:
+        found = {"more-than": "5 mg/d", "at-most": "15 mg/d"}
+    return found | ({"as": "prednisone"} if rng.random() < 0.5 else {})
 
 
 def _washout(rng: Random, kind: Row) -> Row:
@@ -51,6 +63,7 @@ def courses(rng: Random, kind: Row, run: Row) -> list[Row]:
 def _course(rng: Random, kind: Row, run: Row) -> Row:
     names = [agent["concept"] for agent in kind["agents"]]
     row: Row = {"kind": "drug", "concept": rng.choice((*names, *names, "growth_factor_white"))}
+    row |= _dose(rng) if row["concept"] == "glucocorticoid" else {}
     row |= {"route": weighed(rng, {"oral": 8, "intravenous": 2, "": 1})}
     start = rng.choice(edges(kind["window"], run)) - timedelta(rng.choice((0, 5, 9, 10, 14, 20, 21, 60)))
     length = rng.choice((1, 5, 9, 10, 13, 14, 19, 20, 40))
@@ -59,8 +72,15 @@ def _course(rng: Random, kind: Row, run: Row) -> Row:
         return row | {"strength": "administered", "time": start.isoformat(), "status": "completed"}
     status = weighed(rng, {"active": 10, "not-taken": 2, "entered-in-error": 1}) if shape != "ordered" else "active"
     row |= {"strength": "ordered" if shape == "ordered" else "stated", "start": start.isoformat(), "status": status}
-    row |= {"asserted" if shape == "told" else "end": (start + timedelta(length)).isoformat()}
+    if shape != "ordered" or rng.random() < 0.7:
+        row |= {"asserted" if shape == "told" else "end": (start + timedelta(length)).isoformat()}
     return row | maybe(rng, 0.03, "flaw", ("modifier", "restricted"))
+
+
+def _dose(rng: Random) -> Row:
+    drug = weighed(rng, {"8640": 6, "3264": 1, "1514": 1})
+    doses = ("5", "5", "10", "10", "4.99", "15", "2.5") if drug == "8640" else ("0.75", "1.5", "0.6", "5")
+    return {"code": f"{RXNORM}|{drug}"} | ({"dose": rng.choice(doses)} if rng.random() < 0.85 else {})
 
 
 CHANGES: dict[str, tuple[Row, F, tuple[str, ...]]] = {

@@ -5,13 +5,11 @@ from __future__ import annotations
 from datetime import date
 
 from tests.reference.absence import known_as_another
-from tests.reference.events import use
 from tests.reference.said import MET, UNKNOWN, Said, said, unknown
 from tests.reference.spans import day_of, every_day
-from tests.reference.washouts import back, by_route, not_taken
+from tests.reference.washouts import NOT_USED, back, by_route, counted, day_counts, days_of, not_taken
 from tests.reference.windows import Data, Window, World, window
 
-STRONGER = ("ordered", "stated", "dispensed", "administered")
 DENIED = "not-taken"
 
 
@@ -38,33 +36,23 @@ def _sure(agent: Data, kind: Data, world: World, asked: Window) -> set[date]:
     concept = agent["concept"]
     low = back(concept, kind, world, asked)[0]
     high = min([day_of(ends.end, world.zone) for ends in asked.ends] + [world.as_of.last])
+    counts = day_counts(agent, world, lambda row: counted(row, kind))
+    denials = [row for row in world.of("drug") if row.get("status") == DENIED]
     found: set[date] = set()
-    denied: set[date] = set()
     for row in world.of("drug"):
-        unnamed = row.get("status") == DENIED and not known_as_another(row, [concept])  # it may be this drug that was not taken
-        if (row.get("concept") != concept and not unnamed) or row.get("status") == "entered-in-error":
+        if row.get("concept") != concept or row.get("status") in NOT_USED or not counted(row, kind) or not by_route(row, agent):
             continue
-        days = _of(row, world)
-        if row.get("status") == DENIED:
-            denied |= set(every_day(max(days[1][0], low), min(days[1][1], high)))
-        elif not row.get("flaw") and _strong(row, kind) and by_route(row, agent):
-            found |= set(every_day(max(days[0][0], low), min(days[0][1], high)))
-    return found - denied
+        days = days_of(row, world)[0]
+        mine = {day for day in every_day(max(days[0], low), min(days[1], high)) if counts(day) == MET}
+        for denial in (one for one in denials if _of_the_same(one, row)):
+            first, last = days_of(denial, world)[1]
+            mine -= set(every_day(max(first, low), min(last, high)))
+        found |= mine
+    return found
 
 
-def _strong(row: Data, kind: Data) -> bool:
-    """Where something must not have happened, an order alone proves nothing."""
-    weakest = max(STRONGER.index(kind.get("strength", "ordered")), 1 if kind.get("absence") == "closed" else 0)
-    return STRONGER.index(row.get("strength", "stated")) >= weakest
-
-
-def _of(row: Data, world: World) -> tuple[tuple[date, date], tuple[date, date]]:
-    """The sure and the possible days of a record; a single intake is its day, if that is known.
-
-    Where nothing tells up to when it was used, no day is sure.
-    """
-    at = world.time(row.get("time"))
-    if at is not None:
-        return (at.last, at.first), (at.first, at.last)
-    days = use(row, world)
-    return days.sure if row.get("end") or row.get("asserted") else (date.max, date.min), days.possible
+def _of_the_same(denial: Data, row: Data) -> bool:
+    """Whether the drug that was not taken may be that of the record: nobody can tell it, or it is the same one of a class."""
+    if not known_as_another(denial, [row["concept"]]) and denial.get("concept") != row["concept"]:
+        return True
+    return denial.get("concept") == row["concept"] and denial.get("code") == row.get("code")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import date, timedelta
 from fractions import Fraction as F
 
 from tests.reference.absence import contact, known_as_another
+from tests.reference.doses import Told, by_dose
 from tests.reference.events import MEDICATIONS, use
 from tests.reference.said import NOT_MET, UNKNOWN, Said, said, unknown
 from tests.reference.spans import FAR_PAST, day_of, every_day, midnight
@@ -15,7 +16,10 @@ from tests.reference.windows import Data, Ends, Window, World
 # Shortest and longest half-life in hours, as mappings/concepts/half-lives.csv has them for the codes that are drawn.
 HALF_LIVES = {"azathioprine": (F(5), F(5)), "rituximab": (F("268.8"), F("2258.4"))}
 OF_PRODUCT = {"methotrexate": "oral"}  # its code that is drawn is that of a tablet
+STRONGER = ("ordered", "stated", "dispensed", "administered")
+NOT_USED = ("not-taken", "entered-in-error")
 Stretch = tuple[date, date]
+NEVER = date.max, date.min
 
 
 def back(concept: str, kind: Data, world: World, asked: Window) -> tuple[date, date]:
@@ -45,7 +49,9 @@ def not_taken(kind: Data, world: World, asked: Window, needed: int) -> Said:
         name = agent["concept"]
         rows = [row for row in world.of("drug") if row.get("concept") == name and by_route(row, agent) is not False]
         may_be = [row for row in unnamed if by_route(row, agent) is not False]
-        days.append(_possible([*rows, *may_be], name, kind, world, asked))
+        counts = day_counts(agent, world, lambda row: counted(row, kind))
+        days.append({day for day in _possible(rows, name, kind, world, asked) if counts(day) != NOT_MET})
+        days[-1] |= _possible(may_be, name, kind, world, asked)
     groups = days if kind.get("method") == "per-drug" else [set().union(*days)]
     if any(len(group) >= needed for group in groups):
         return Said(UNKNOWN)
@@ -68,21 +74,54 @@ def by_route(row: Data, agent: Data) -> bool | None:
     return route in agent["routes"] if route else None
 
 
+def day_counts(agent: Data, world: World, is_counted: Callable[[Data], bool]) -> Callable[[date], str]:
+    """Whether the dose of a day counts, over all records of the agent."""
+    rows = [row for row in world.of("drug") if row.get("concept") == agent["concept"] and row.get("status") not in NOT_USED]
+    told = [_told(row, world, is_counted(row)) for row in rows]
+    return lambda day: by_dose(agent, told, day)
+
+
+def _told(row: Data, world: World, is_counted: bool) -> Told:
+    """An active order without an end is in force, whether or not it is followed."""
+    sure, (first, last) = days_of(row, world)
+    today = world.as_of.last
+    taken = sure if is_counted else NEVER
+    holds = taken
+    if is_counted and row.get("strength") == "ordered" and not row.get("end"):
+        begin = world.time(row["start"])
+        assert begin is not None
+        holds = begin.last, today
+    return Told(row, taken, holds, (first, min(last, today)))
+
+
+def counted(row: Data, kind: Data) -> bool:
+    """Where something must not have happened, an order alone proves nothing."""
+    weakest = max(STRONGER.index(kind.get("strength", "ordered")), 1 if kind.get("absence") == "closed" else 0)
+    return not row.get("flaw") and STRONGER.index(row.get("strength", "stated")) >= weakest
+
+
+def days_of(row: Data, world: World) -> tuple[Stretch, Stretch]:
+    """The sure and the possible days of a record; a single intake is its day, if that is known.
+
+    Where nothing tells up to when it was used, no day is sure.
+    """
+    at = world.time(row.get("time"))
+    if at is not None:
+        return (at.last, at.first), (at.first, at.last)
+    days = use(row, world)
+    return days.sure if row.get("end") or row.get("asserted") else NEVER, days.possible
+
+
 def _possible(rows: Iterable[Data], concept: str, kind: Data, world: World, asked: Window) -> set[date]:
     """Days of the window on which one of the records may tell of use."""
     low = back(concept, kind, world, asked)[1]
     high = min(max(day_of(ends.end, world.zone) for ends in asked.ends), world.as_of.last)
     found: set[date] = set()
     for row in rows:
-        if row.get("status") not in ("not-taken", "entered-in-error"):
-            first, last = _days(row, world)
+        if row.get("status") not in NOT_USED:
+            first, last = days_of(row, world)[1]
             found |= set(every_day(max(first, low), min(last, high)))
     return found
-
-
-def _days(row: Data, world: World) -> Stretch:
-    at = world.time(row.get("time"))
-    return (at.first, at.last) if at is not None else use(row, world).possible
 
 
 def _watched(kind: Data, world: World, asked: Window) -> Window:

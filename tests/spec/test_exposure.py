@@ -77,6 +77,18 @@ def steroid(dose: str, drug_name: str = "prednisone", **more: Any) -> Any:
     return drug(ATC + STEROIDS[drug_name], "2024-01-01", "2024-12-31", dose=dose, **more)
 
 
+TEN = exposure("[{concept: glucocorticoid, systemic: true, dose: {at-least: 10 mg/d}}]")
+
+
+def ordered(dose: str, **more: Any) -> Any:
+    return drug(ATC + STEROIDS["prednisone"], "2024-01-01", strength=Strength.ORDERED, dose=dose, **more)
+
+
+def dispensed() -> Any:
+    """All year, without a dose."""
+    return drug(ATC + STEROIDS["prednisone"], "2024-01-01", "2024-12-31", strength=Strength.DISPENSED, ref="b")
+
+
 DAYS = [
     Row("185 days are more than six months", (aza(185),), BOTH, "met", "in-range"),
     Row("181 days are not", (aza(181),), BOTH, "unknown", "no-record"),
@@ -388,6 +400,42 @@ DOSES = [
         "in-range",
     ),
     Row("two statements of one drug add up", (steroid("10"), steroid("10", ref="b")), STEROID, "unknown", "no-record"),
+    Row(
+        "an active order without an end tells the dose of what was dispensed",
+        (ordered("10", status="active"), dispensed()),
+        STEROID,
+        "met",
+        "in-range",
+    ),
+    Row(
+        "one that is over does not",
+        (ordered("10", status="completed"), dispensed()),
+        STEROID,
+        "unknown",
+        "no-record",
+    ),
+    Row(
+        "an active order alone is no proof of use",
+        (ordered("10", status="active"),),
+        STEROID,
+        "unknown",
+        "no-record",
+    ),
+    Row("5 mg and 5 mg are 10", (steroid("5"), steroid("5", ref="b")), TEN, "met", "in-range"),
+    Row(
+        "unless nobody knows how long the second was taken",
+        (steroid("5"), drug(ATC + STEROIDS["prednisone"], "2024-01-01", certain_until="2024-01-03", dose="5", ref="b")),
+        TEN,
+        "unknown",
+        "no-record",
+    ),
+    Row(
+        "what is ordered of one drug adds nothing to the days of another",
+        (ordered("10", status="active"), drug(ATC + STEROIDS["betamethasone"], "2024-01-01", "2024-12-31", ref="b")),
+        TEN,
+        "unknown",
+        "no-record",
+    ),
     Row("inhaled steroids do not count", (steroid("10", route="inhaled"),), STEROID, "unknown", "no-record"),
 ]
 

@@ -280,9 +280,9 @@ class Exposure(Kind):
 
 
 def _begins_later(course: Course, last: int, gap: times.Span | None) -> bool:
-    """Whether a course without a certain day may begin another episode after that day."""
-    allowed = span_days(gap)[0] if gap is not None else 0
-    return not course.certain and any(end > last + 1 + allowed for _, end in course.possible)
+    """Whether a course may begin another episode after that day: one without a certain day, or with days apart from them."""
+    later = last + 1 + (span_days(gap)[0] if gap is not None else 0)
+    return any(end > later and (first > later or not course.certain) for first, end in course.possible)
 
 
 def _not_named(medication: Medication) -> Evidence:

@@ -460,6 +460,17 @@ METHODS = [
     ),
     Row("none, by the longest", (), LONGEST, "unknown", "no-record"),
     Row("none, by the last", (), LAST, "unknown", "no-record"),
+    Row(
+        "days whose dose may count, after days of a higher one, may be another episode",
+        (
+            steroid("10"),
+            drug(ATC + STEROIDS["prednisone"], "2024-01-01", certain_until="2024-07-31", dose="4", ref="more"),
+            drug(ATC + STEROIDS["prednisone"], "2024-08-01", "2024-09-30", dose="20", ref="pulse"),
+        ),
+        exposure("[{concept: glucocorticoid, systemic: true, dose: {at-least: 12 mg/d, at-most: 20 mg/d}}]", method="last"),
+        "unknown",
+        "no-record",
+    ),
 ]
 
 

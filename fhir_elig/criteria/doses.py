@@ -82,13 +82,13 @@ def _each_kilogram(dose: Interval, weight: Interval | None) -> Interval:
 
 
 def _weight(frame: Frame, context: Context) -> Interval | None:
-    """All weights of the 90 days before the milestone, in kg; None if there is none, or one that cannot be read."""
+    """All weights that may be of the 90 days before the milestone, in kg; None if there is none, or one that cannot be read."""
     last = min(frame.high.last, context.as_of.last)
     analyte = context.concepts.analytes[context.concepts.by_name["weight"].analyte]
     read = [
         interpret(result, analyte, context).interval
         for result in context.facts.of(("weight",))
-        if result.counts is Counts.YES and result.time is not None and last - 90 <= result.time.last and result.time.first <= last
+        if result.counts is Counts.YES and (result.time is None or last - 90 <= result.time.last and result.time.first <= last)
     ]
     known = [interval for interval in read if interval is not None]
     return hull(known) if known and len(known) == len(read) else None

@@ -249,6 +249,13 @@ BODY = [
         "no-record",
     ),
     Row(
+        "a weight of no known date may be of these days",
+        (*WEIGHT, lab("weight", "62 kg", None), taken(PRED, *MAY_28, dose="91")),
+        PER_KG,
+        "unknown",
+        "no-record",
+    ),
+    Row(
         "a weight of last year says nothing",
         (*SEEN, lab("weight", "60 kg", "2024-01-01"), taken(PRED, *MAY_28, dose="91")),
         PER_KG,

@@ -34,7 +34,7 @@ class Line(NamedTuple):
 
 
 def measure(data: Path, work: Path) -> Iterator[Line]:
-    from tests.cohort.test_spark import differing
+    from tests.cohort.hospitals import differing
 
     def rows(name: str) -> str:
         names = differing(work / name, work / "1")

@@ -27,7 +27,7 @@ from fhir_elig.cohort.settings import RunOptions
 from fhir_elig.cohort.spark import screen
 from fhir_elig.cohort.spark.output import Form, write_tables
 from fhir_elig.errors import UsageError
-from tests.cohort.test_spark import COMMON, damaged, differing, messy
+from tests.cohort.hospitals import COMMON, damaged, differing, messy
 
 OPTIONS = RunOptions(protocols=("relma-cel-ssc",), as_of="2025-06-01", complete="all", data="")
 STRANGE = "year=2025/a b [1] 100%+{x,y}"  # neither a partition nor a pattern

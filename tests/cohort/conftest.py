@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -60,3 +61,17 @@ def matrix_written_here() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(results, "MatrixProcess", _Here)
         yield
+
+
+@pytest.fixture(scope="package")
+def remote() -> Iterator[str]:
+    """The address of a Spark Connect server in this process."""
+    from pysail.spark import SparkConnectServer
+
+    server = SparkConnectServer("127.0.0.1", 0)
+    server.start(background=True)
+    with pytest.MonkeyPatch.context() as patch:
+        # A process of pytest-xdist has a main module without a file, which PySpark takes for its own doctests and ends.
+        patch.setattr(sys.modules["__main__"], "__file__", "pytest", raising=False)
+        yield f"sc://127.0.0.1:{server.listening_address[1]}"
+    server.stop()

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
-import json
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,33 +9,12 @@ from typing import Any
 import pyarrow.parquet
 import pytest
 
-from benchmarks.charts import chart
 from fhir_elig.cli import run
-from fhir_elig.cohort.folder import RunFolder
 from fhir_elig.cohort.settings import RunOptions
 from fhir_elig.cohort.spark import screen
 from fhir_elig.cohort.spark.listing import sort_in
-from fhir_elig.cohort.spark.output import write_folder, write_tables
-
-COMMON = ("--protocol", "relma-cel-ssc", "--as-of", "2025-06-01", "--complete", "all")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _main_has_a_file() -> Iterator[None]:
-    """A process of pytest-xdist has a main module without a file, which PySpark takes for its own doctests and ends."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys.modules["__main__"], "__file__", "pytest", raising=False)
-        yield
-
-
-@pytest.fixture(scope="module")
-def remote() -> Iterator[str]:
-    from pysail.spark import SparkConnectServer
-
-    server = SparkConnectServer("127.0.0.1", 0)
-    server.start(background=True)
-    yield f"sc://127.0.0.1:{server.listening_address[1]}"
-    server.stop()
+from fhir_elig.cohort.spark.output import write_tables
+from tests.cohort.hospitals import COMMON, messy
 
 
 @pytest.fixture(scope="module")
@@ -48,71 +24,6 @@ def session(remote: str) -> Iterator[Any]:
     found = SparkSession.builder.remote(remote).create()
     yield found
     found.stop()
-
-
-def messy(folder: Path, strange: str = "a b 100%+") -> Path:
-    """Four patients over many files, with all that an export may hold beside them."""
-    lines: dict[str, list[str]] = {}
-    for seed in range(4):
-        for resource in chart(seed):
-            lines.setdefault(resource["resourceType"], []).append(json.dumps(resource, ensure_ascii=False))
-    observations = lines.pop("Observation")
-    half = len(observations) // 2
-    broken = observations[half].replace('"status"', '"status", "id"', 1)
-    (folder / "part").mkdir(parents=True)
-    (folder / "part" / "Observation.1.ndjson").write_text("\n".join([*observations[:half], broken, ""]))
-    packed = [
-        gzip.compress("\n".join(some).encode())
-        for some in (["", *observations[half + 1 :: 2]], ["", *observations[half + 2 :: 2]])
-    ]
-    (folder / "part" / "Observation.2.ndjson.gz").write_bytes(b"".join(packed))
-    more = {
-        "Medication": [{"id": "drug", "code": {"text": "prednisone"}, "ingredient": [{"itemReference": {"reference": "Medication/part"}}]},
-                       {"id": "part", "code": {"text": "an ingredient"}}, {"id": "unused"}],
-        "MedicationRequest": [{"id": "by-reference", "status": "active", "intent": "order", "subject": {"reference": "Patient/p1"},
-                               "authoredOn": "2025-05-20", "medicationReference": {"reference": "Medication/drug"}}],
-        "Patient": [{"id": "old", "link": [{"type": "replaced-by", "other": {"reference": "Patient/p2"}}]}],
-        "Condition": [{"id": "of-old", "subject": {"reference": "Patient/old"}, "code": {"text": "x"}},
-                      {"id": "of-nobody", "subject": {"reference": "Patient/stranger"}, "code": {"text": "x"}}],
-    }  # fmt: skip
-    for kind, resources in more.items():
-        lines.setdefault(kind, []).extend(json.dumps({"resourceType": kind, **one}) for one in resources)
-    (folder / strange).mkdir(parents=True)
-    for number, text in enumerate([lines["Encounter"].pop() for _ in range(6)]):
-        (folder / strange / f"{number}.JSONL").write_text(text, encoding="utf-8")
-    for kind, texts in lines.items():
-        (folder / f"{kind}.ndjson").write_bytes(("\ufeff" + "".join(f"{text}\r\n\r\n" for text in texts)).encode())
-    for name in ("part/empty.ndjson", "blank.ndjson"):
-        (folder / name).write_text("\n\r\n" if name == "blank.ndjson" else "")
-    return folder
-
-
-def damaged(folder: Path) -> Path:
-    """A patient whose files lack much: what is missing may be anybody's."""
-    (folder / "inner").mkdir(parents=True)
-    lines = [json.dumps(resource) for resource in chart(7)]
-    (folder / "all.ndjson").write_text("\n".join([*lines, "{", "not json", "[1]", '"text"', "null", lines[9][:50], ""]))
-    long = json.dumps({**json.loads(lines[5]), "note": [{"text": "x" * (17 << 20)}]})
-    (folder / "inner" / "long.ndjson").write_text("\ufeff" + "\n".join([long, *lines[20:25]]), encoding="utf-8")
-    (folder / "cut.ndjson.gz").write_bytes(gzip.compress("\n".join(lines[:40]).encode())[:-99])
-    for name in ("empty 100%.json", "inner/empty.ndjson.gz", "empty.zip"):
-        (folder / name).touch()
-    return folder
-
-
-def differing(spark: Path, local: Path) -> list[str]:
-    """Names of the files whose rows differ; at which byte a piece begins is not known on Spark."""
-    found = [
-        name for name in ("assessments.ndjson", "errors.ndjson") if (spark / name).read_bytes() != (local / name).read_bytes()
-    ]
-    theirs, ours = ([{**row, "offset": None} for row in _rows(one / "quarantine.ndjson")] for one in (local, spark))
-    found += [] if ours == theirs else ["quarantine.ndjson"]
-    tables = [pyarrow.parquet.read_table(folder / "matrix.parquet") for folder in (spark, local)]
-    return found + ([] if tables[0].equals(tables[1]) else ["matrix.parquet"])
-
-
-def _rows(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text().splitlines()]
 
 
 @pytest.fixture(scope="module")
@@ -125,29 +36,6 @@ def local(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("local") / "run"
     run(["cohort", "run", *COMMON, "--data", str(data), "--out", str(out)])
     return out
-
-
-def test_a_run_on_spark_has_the_rows_of_the_local_run(data: Path, local: Path, remote: str, tmp_path: Path) -> None:
-    out = tmp_path / "run"
-    run(["cohort", "run", *COMMON, "--data", f"file://{data}", "--engine", "spark", "--spark-remote", remote, "--out", str(out)])
-    assert differing(out, local) == []
-    assert _rows(out / "quarantine.ndjson")[0]["line"]
-    assert (out / "assessments.ndjson").stat().st_size > 10_000
-    ours, theirs = (json.loads((folder / "manifest.json").read_text()) for folder in (out, local))
-    assert ours["counts"] == theirs["counts"]
-    assert {path.stat().st_mode & 0o777 for path in out.iterdir()} == {0o600}
-
-
-def test_damaged_and_empty_files_mean_what_they_mean_to_the_local_run(session: Any, tmp_path: Path) -> None:
-    data = damaged(tmp_path / "data")
-    run(["cohort", "run", *COMMON, "--data", str(data), "--out", str(tmp_path / "local")])
-    folder = RunFolder(tmp_path / "spark")
-    folder.create()
-    options = RunOptions(protocols=("relma-cel-ssc",), data=str(data), as_of="2025-06-01", complete="all")
-    write_folder(screen(session, options, work=str(tmp_path / "work")), folder)
-    assert differing(tmp_path / "spark", tmp_path / "local") == []
-    told = {(row["file"], row["line"]) for row in _rows(tmp_path / "spark" / "quarantine.ndjson")}
-    assert {("empty 100%.json", None), ("inner/empty.ndjson.gz", None), ("cut.ndjson.gz", None), ("inner/long.ndjson", 1)} <= told
 
 
 @pytest.mark.parametrize("form", ["parquet", "delta"])

@@ -1,0 +1,110 @@
+"""What people are told of the cases of the specification, beside verdict and reason: notes, evidence, what was set aside, what
+would settle an unknown, until when a verdict stands.
+
+`told.txt` holds it, for each first case that shows a new form of words (numbers, names and codes aside).
+`python -m tests.spec.told` writes the file anew: read the difference before it is committed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import msgspec
+
+from fhir_elig.verdict import Assessment, CriterionResult
+from tests.spec.pages import modules, stem, tables
+from tests.spec.table import Row, assessed, relma_results
+
+FILE = Path(__file__).with_name("told.txt")
+# The same for every case that says nothing of its own: left out.
+PLAIN = {"valid until None", "decisive c", "decisive ", "id c"}
+FORM = [
+    (r'"[^"]*"', "Q"),
+    (r"[A-Z][A-Za-z]+/\S+", "REF"),
+    (r"http\S+", "CODE"),
+    (r"\d+", "0"),
+    (r"(?<=note )[a-z][a-z-]+$", "NAME"),
+]
+
+
+def cases(module: ModuleType) -> dict[str, Row]:
+    """The rows of a module that are held against a protocol, by what they hold."""
+    rows = (row for entries in tables(module).values() for row in entries)
+    return {row.holds: row for row in rows if set(row.run) <= {"as_of", "events", "zone", "decisions"}}
+
+
+def told(row: Row) -> list[str]:
+    """The lines of one case; for a criterion of the shipped protocol those of that criterion alone."""
+    if ":" in row.criterion:
+        found, name = assessed(row.criterion, *row.facts, **row.run), "c"
+    else:
+        found, name = relma_results(*row.facts, **row.run), row.criterion
+    one = found.find(name)
+    assert one is not None
+    lines = list(_lines(one))
+    if name == "c":
+        lines += _ends(found)
+    return [line for line in lines if line not in PLAIN]
+
+
+def _ends(found: Assessment) -> list[str]:
+    return [f"valid until {found.valid_until}", f"decisive {' '.join(found.decisive)}", f"status {found.status}"]
+
+
+def _lines(one: CriterionResult, deep: str = "") -> Iterator[str]:
+    for name, entry in msgspec.to_builtins(one).items():
+        if name in ("evidence", "set_aside", "notes"):
+            yield from (f"{deep}{name} {_flat(part)}" for part in entry)
+        elif name not in ("criteria", "text"):
+            yield f"{deep}{name} {_flat(entry)}"
+    for part in one.criteria:
+        yield from _lines(part, deep + "  ")
+
+
+def _flat(entry: Any) -> str:
+    if not isinstance(entry, Mapping):
+        return str(entry)
+    return " | ".join(f"{name} {_codes(part)}" for name, part in entry.items() if part)
+
+
+def _codes(part: Any) -> str:
+    """Of a list of codes the first and their number: which ones they are is the matter of the mappings."""
+    return part if isinstance(part, str) else f"{part[0]} of {len(part)}"
+
+
+def form(line: str) -> str:
+    """The line without what differs from case to case."""
+    for pattern, stands_for in FORM:
+        line = re.sub(pattern, stands_for, line.strip())
+    return line
+
+
+def read() -> dict[str, list[str]]:
+    """The lines of each case in the file, by the page and what holds."""
+    found: dict[str, list[str]] = {}
+    for block in FILE.read_text(encoding="utf-8").split("\n\n"):
+        heading, *lines = block.strip().splitlines()
+        found[heading.removeprefix("# ")] = [line.removeprefix("  ") for line in lines]
+    return found
+
+
+def main() -> None:
+    """Write the file: the first case of each form."""
+    seen: set[str] = set()
+    blocks = []
+    for module in modules():
+        for holds, row in cases(module).items():
+            lines = told(row)
+            forms = set(map(form, lines))
+            if not forms <= seen:
+                seen |= forms
+                blocks.append("\n".join([f"# {stem(module)}: {holds}", *(f"  {line}" for line in lines)]))
+    FILE.write_text("\n\n".join(blocks) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

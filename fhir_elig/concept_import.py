@@ -55,7 +55,8 @@ def import_rxnorm(path: Path, concepts: Concepts) -> list[Row]:
         if drug.type in PRODUCTS:
             rows += _product_rows(code, drugs, ingredients, concepts, source)
     if not rows:
-        raise AuthoringError(f"{path.name} has no product of a drug that the concepts know", code="FE0211", where=path.name)
+        why = f"{path.name} has no product of a drug that the concepts know"
+        raise AuthoringError(why, code="FE0211", where=path.name, fix="give a full release, or add the ingredients to medications.csv")
     return rows
 
 
@@ -192,7 +193,8 @@ def _expanded(expansion: Any) -> Iterator[Mapping[str, Any]]:
     entries = list(_flat(expansion))
     total = expansion.get("total")
     if expansion.get("extension") or expansion.get("offset") or (isinstance(total, int) and total > len(entries)):
-        raise _refuse(f"its expansion is not whole: {len(entries)} codes of {total}", "expand it without limit, count or offset")
+        of = "more" if total is None else total
+        raise _refuse(f"its expansion is not whole: {len(entries)} codes of {of}", "expand it without limit, count or offset")
     return (entry for entry in entries if entry.get("abstract") is not True)
 
 

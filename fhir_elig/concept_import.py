@@ -56,7 +56,9 @@ def import_rxnorm(path: Path, concepts: Concepts) -> list[Row]:
             rows += _product_rows(code, drugs, ingredients, concepts, source)
     if not rows:
         why = f"{path.name} has no product of a drug that the concepts know"
-        raise AuthoringError(why, code="FE0211", where=path.name, fix="give a full release, or add the ingredients to medications.csv")
+        raise AuthoringError(
+            why, code="FE0211", where=path.name, fix="give a full release, or add the ingredients to medications.csv"
+        )
     return rows
 
 

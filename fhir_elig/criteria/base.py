@@ -88,15 +88,13 @@ class Binder:
         return tuple(sorted(self.concepts.expand(name for name in names if name in self.concepts.by_name))[:8])
 
     def analyte(self, names: Sequence[str], path: Path) -> Analyte | None:
-        """The one analyte that all these concepts measure; a finding if there is none or more than one."""
-        known = [self.concepts.by_name[name].analyte for name in names if name in self.concepts.by_name]
+        """The one analyte that all these known concepts measure; a finding if there is none or more than one."""
+        known = [self.concepts.by_name[name].analyte for name in names]
         found = sorted({name for name in known if name})
         if len(found) == 1 and found[0] in self.concepts.analytes:
             return self.concepts.analytes[found[0]]
-        if known:
-            self.finding(
-                path, "FE0205", f"{', '.join(names)} measure {', '.join(found) or 'nothing'}", "name concepts of one analyte"
-            )
+        why = f"{', '.join(names)} measure {', '.join(found) or 'nothing'}"
+        self.finding(path, "FE0205", why, "name concepts of one analyte")
         return None
 
     def milestone(self, name: str, path: Path) -> None:

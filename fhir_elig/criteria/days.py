@@ -128,7 +128,7 @@ def long_enough(days: Days, more_than: str | None, at_least: str | None) -> Enou
             return Enough.YES
     if total > longest or (at_least is not None and total >= longest):
         return Enough.YES
-    return Enough.BORDER if total > shortest and len(days) > 1 else Enough.NO
+    return Enough.BORDER if total > shortest - short and len(days) > 1 else Enough.NO
 
 
 CLIPPED = 3  # days that a window of calendar months may move on by beyond those that pass: a month before 28 February and 1 March

@@ -115,6 +115,7 @@ ROWS = [
     Row("a preliminary creatinine", (MAN50, lab("creatinine", "1.0 mg/dL", **not_final()), KG), CRCL, "unknown", "not-final"),
     Row("no weight", (MAN50, CREA), CRCL, "unknown", "not-found"),
     Row("a weight too far away", (MAN50, CREA, kg("72 kg", "2025-01-01")), CRCL, "unknown", "too-old"),
+    Row("a weight of a month that lies too far back", (MAN50, CREA, kg("72 kg", "2024-11")), CRCL, "unknown", "too-old"),
     Row("a weight 90 days before", (MAN50, CREA, kg("72 kg", "2025-02-27")), CRCL, "met", "in-range"),
     Row("a weight 91 days before", (MAN50, CREA, kg("72 kg", "2025-02-26")), CRCL, "unknown", "too-old"),
     Row("a weight after the creatinine", (MAN50, CREA, kg("72 kg", "2025-06-01")), CRCL, "met", "in-range"),

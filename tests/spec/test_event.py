@@ -123,6 +123,13 @@ COUNTING = [
 
 GIVING = [
     Row("given in the window", (drug(GCSF, "2025-05-28", **GIVEN), *SEEN), DRUGS, "met", "present"),
+    Row(
+        "begun in the month of the run, to end later",
+        (drug(GCSF, "2025-06", "2025-08"), *SEEN),
+        DRUGS,
+        "unknown",
+        "imprecise-date",
+    ),
     Row("given before", (drug(GCSF, "2025-05-20", "2025-05-20", **GIVEN), *SEEN), DRUGS, "not-met", "absent"),
     Row("given after", (drug(GCSF, "2025-06-20", **GIVEN), *SEEN), DRUGS, "not-met", "absent"),
     Row("an order alone shows intent", (drug(GCSF, "2025-05-28", **ORDERED), *SEEN), DRUGS, "unknown", "unconfirmed"),

@@ -44,7 +44,7 @@ def lines(errors: list[AuthoringError], folder: Path | None) -> list[str]:
 
 
 def _line(finding: Finding) -> str:
-    words = " | ".join([finding.code, finding.where, finding.why, finding.fix, finding.what])
+    words = " | ".join([finding.code, finding.where, finding.why, finding.fix, finding.what]).rstrip(" |")
     return re.sub(r"(?<=\.csv:)[0-9]{2,}", "N", words.encode("unicode_escape").decode("ascii"))  # tables grow
 
 

@@ -126,6 +126,9 @@ PAIRS = [
         "unknown",
         "no-unit",
     ),
+    Row(
+        "a fall that is less than the limit by a hair", (fvc("3 L", OLD), fvc("2.7000001 L", NEW)), FVC, "not-met", "out-of-range"
+    ),
     Row("one value only", (fvc("2.8 L", NEW),), FVC, "unknown", "not-found"),
     Row("none", (), FVC, "unknown", "not-found"),
     Row("the latest is too old", (fvc("2.8 L", "2024-11-30"), fvc("3.0 L", "2024-10-01")), FVC, "unknown", "too-old"),

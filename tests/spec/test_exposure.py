@@ -463,6 +463,13 @@ METHODS = [
     Row("no long one", (aza(100, "2022-01-01"), aza(100)), LONGEST, "unknown", "no-record"),
     Row("the last episode", (aza(200, "2022-01-01"), aza(20)), LAST, "unknown", "no-record"),
     Row("a last one that is long enough", (aza(20, "2022-01-01"), aza(200)), LAST, "met", "in-range"),
+    Row(
+        "a last one of at least six months",
+        (aza(20, "2022-01-01"), aza(184)),
+        exposure(method="last", more_than="", at_least="6 mo"),
+        "met",
+        "in-range",
+    ),
     Row("gaps up to 30 days join an episode", (aza(100), aza(100, "2024-05-10")), LAST, "met", "in-range"),
     Row("longer ones do not", (aza(100), aza(100, "2024-05-11")), LAST, "unknown", "no-record"),
     Row(

@@ -187,6 +187,20 @@ FITTING = [
         "no-reference-range",
     ),
     Row(
+        "ranges for both, of a man: his own",
+        (
+            MALE,
+            lab(
+                "alt",
+                "100 U/L",
+                ranges=(*limits(None, "40 U/L", sex="male")["ranges"], *limits(None, "33 U/L", sex="female")["ranges"]),
+            ),
+        ),
+        ALT,
+        "met",
+        "in-range",
+    ),
+    Row(
         "a range for women, of nobody knows whom",
         (person(gender="unknown"), lab("alt", "100 U/L", **limits(None, "33 U/L", sex="female"))),
         ALT,

@@ -18,7 +18,7 @@ import msgspec
 from fhir_elig.record import Fact, Person
 from fhir_elig.verdict import Assessment, CriterionResult
 from tests.spec.pages import modules, stem, tables
-from tests.spec.table import Row, assessed, relma_results
+from tests.spec.table import Row, assessed, protocol, relma_results
 
 FILE = Path(__file__).with_name("told.txt")
 # The same for every case that says nothing of its own: left out.
@@ -49,8 +49,14 @@ def told(row: Row) -> list[str]:
     assert one is not None
     lines = list(_lines(one))
     if name == "c":
-        lines += _ends(found)
+        lines += [needed(row), *_ends(found)]
     return [line for line in lines if line not in PLAIN]
+
+
+def needed(row: Row) -> str:
+    """What the criterion reads."""
+    needs = protocol(row.criterion).needs() if ":" in row.criterion else ()
+    return "needs " + ", ".join(f"{need.type} {'all' if need.codes is None else 'by code'}" for need in needs)
 
 
 def _versioned(fact: Any) -> Any:

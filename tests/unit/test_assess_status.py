@@ -12,7 +12,7 @@ from fhir_elig.assessment import assess
 from fhir_elig.documents import load_document
 from fhir_elig.protocol import build_protocol
 from fhir_elig.record import Flaw, Record
-from fhir_elig.verdict import Assessment, Verdict
+from fhir_elig.verdict import Assessment, Evidence, SettledBy, Verdict
 from tests.spec.table import (
     AS_OF,
     EVERYTHING,
@@ -136,18 +136,28 @@ def test_all_parts_of_an_all_of_that_are_not_met_must_be_repeatable() -> None:
 
 
 DEATHS = [
-    ("recorded as deceased", person(deceased=True), "not-met", "deceased"),
-    ("died before", person(died="2025-05-30", deceased=True), "not-met", "deceased"),
-    ("died today", person(died="2025-06-01"), "not-met", "deceased"),
-    ("died in a month that is not over", person(died="2025-06"), "unknown", "imprecise-date"),
-    ("died in the year", person(died="2025"), "unknown", "imprecise-date"),
+    ("recorded as deceased", person(deceased=True, version="2"), "not-met", "deceased", ("true", "")),
+    ("died before", person(died="2025-05-30", deceased=True, version="2"), "not-met", "deceased", ("true", "2025-05-30")),
+    ("died today", person(died="2025-06-01", version="2"), "not-met", "deceased", ("true", "2025-06-01")),
+    (
+        "died in a month that is not over",
+        person(died="2025-06", died_text="June", version="2"),
+        "unknown",
+        "imprecise-date",
+        ("June", "2025-06"),
+    ),
+    ("died in the year", person(died="2025", version="2"), "unknown", "imprecise-date", ("true", "2025")),
 ]
 
 
-@pytest.mark.parametrize(("holds", "who", "verdict", "reason"), DEATHS, ids=[case[0] for case in DEATHS])
-def test_the_implicit_criterion_alive(holds: str, who: Any, verdict: str, reason: str) -> None:
+@pytest.mark.parametrize(("holds", "who", "verdict", "reason", "told"), DEATHS, ids=[case[0] for case in DEATHS])
+def test_the_implicit_criterion_alive(holds: str, who: Any, verdict: str, reason: str, told: tuple[str, str]) -> None:
     found = held(MET, facts=(who,))
-    assert said(found.find("alive")) == (verdict, reason)
+    alive = found.find("alive")
+    assert said(alive) == (verdict, reason)
+    assert alive is not None and alive.text == "the patient is alive"
+    assert alive.evidence == (Evidence("Patient/p1", "2", told[0], "deceased", "alive", told[1]),)
+    assert alive.settled_by == (SettledBy(resource="Patient", window="the day of death") if verdict == "unknown" else None)
     assert found.criteria[0].id == "alive"
     assert (found.status.value, found.recoverable) == ("ineligible" if verdict == "not-met" else "potential-candidate", False)
 

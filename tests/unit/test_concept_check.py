@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, strategies as st
 
+from fhir_elig import errors
 from fhir_elig.concept_check import LOINC_EXCEPTIONS, check_concepts, is_loinc, is_sctid, loinc_digit, retired_rows
 from fhir_elig.places import mapping_root
 
@@ -93,3 +94,4 @@ def test_a_wrong_row_is_found(folder: Path, table: str, line: str, why: str) -> 
     path.write_text(path.read_text(encoding="utf-8") + line + "\n", encoding="utf-8")
     found = check_concepts(folder)
     assert len(found) == 1 and why in found[0].why
+    assert found[0].fix and found[0].where and found[0].code in errors.CODES

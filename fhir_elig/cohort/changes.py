@@ -13,10 +13,10 @@ from fhir_elig import places, units
 from fhir_elig.cohort.matrix import Used
 from fhir_elig.cohort.tree import Part, fixed, measured
 from fhir_elig.cohort.worlds import Change
-from fhir_elig.concepts import load_concepts
 from fhir_elig.criteria.base import near
 from fhir_elig.errors import UsageError
 from fhir_elig.quantity import Analyte
+from fhir_elig.unit_tables import load_analytes
 
 _SIGNS = {"at-least": ">=", "more-than": ">", "at-most": "<=", "less-than": "<"}
 _LIMIT = re.compile(r"(at-least|more-than|at-most|less-than|>=|<=|>|<)?\s*(\S.*)")
@@ -168,4 +168,4 @@ def _amount(held: Part, text: str) -> Fraction | None:
 
 @cache
 def _analytes() -> Mapping[str, Analyte]:
-    return load_concepts(places.mapping_root()).analytes
+    return load_analytes(places.mapping_root() / "units")

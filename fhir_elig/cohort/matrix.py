@@ -5,7 +5,8 @@ Nothing is read into Python but answers. Names and numbers from the data reach D
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -63,8 +64,8 @@ class Matrix:
         if not self.file.is_file():
             raise UsageError("the run has no matrix yet", where=str(self.file), fix=f"fhir-elig cohort resume {run}  ends it")
         self.base = connect()
-        # A view takes no parameters: the path goes through the relational interface.
-        self.base.read_parquet(str(self.file)).create_view("matrix")
+        with self._readable():  # a view takes no parameters: the path goes through the relational interface
+            self.base.read_parquet(str(self.file)).create_view("matrix")
 
     def __enter__(self) -> Matrix:
         return self
@@ -73,7 +74,19 @@ class Matrix:
         self.base.close()
 
     def ask(self, sql: str, given: Sequence[Any] | dict[str, Any] = ()) -> list[tuple[Any, ...]]:
-        return self.base.execute(sql, given).fetchall()
+        """Raises DataError if the file is damaged, or is no matrix."""
+        with self._readable():
+            return self.base.execute(sql, given).fetchall()
+
+    @contextmanager
+    def _readable(self) -> Iterator[None]:
+        import duckdb
+
+        try:
+            yield
+        except duckdb.Error:
+            fix = "it is damaged, or another program wrote it: run again into a new folder"
+            raise DataError("the matrix of the run cannot be read", where=str(self.file), fix=fix) from None
 
     def table(self, name: str, columns: str, rows: Iterable[Sequence[Any]]) -> None:
         """A temporary table of the program's own, such as the order of the criteria. `name` and `columns` are written here."""

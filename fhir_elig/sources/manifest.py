@@ -15,8 +15,8 @@ import msgspec
 
 from fhir_elig.sources.contents import Contents, Loss
 
-# With one of these the export was not of everything, or not all of it is described here.
-_NARROWING = ("_since", "_until", "_typeFilter", "_elements", "includeAssociatedData")
+# Asked for with any other (`_since`, `_typeFilter`, `_elements`, one of a server's own) an export may be of a part.
+_HARMLESS = frozenset({"_type", "_outputFormat", "patient"})
 _KICK_OFF = re.compile(r"/(?:Patient/|Group/[^/]+/)?\$export$")
 
 
@@ -70,7 +70,7 @@ def _shortfall(kind: str, outputs: list[dict[str, Any]], beside: list[Counted]) 
 
 
 def _is_narrowed(request: str) -> bool:
-    return any(name in _NARROWING for name in parse_qs(urlsplit(request).query, keep_blank_values=True))
+    return not parse_qs(urlsplit(request).query, keep_blank_values=True).keys() <= _HARMLESS
 
 
 def _base(request: str) -> str | None:

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pyarrow
+import pyarrow.parquet
 import pytest
 import yaml
 from hypothesis import given, settings, strategies as st
@@ -237,6 +239,29 @@ def test_of_several_protocols_one_is_named(folder: Path, capsys: pytest.CaptureF
     (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
     assert command(["cohort", "what-if", str(folder), "--drop", "hb"]) == 2
     assert "name one of made, other" in capsys.readouterr().err
+
+
+def no_matrix(file: Path) -> None:
+    pyarrow.parquet.write_table(pyarrow.table({"one": [1]}), file)
+
+
+def pages_overwritten(file: Path) -> None:
+    """The first pages of data, so that what the end of the file tells of them still stands."""
+    data = file.read_bytes()
+    file.write_bytes(data[:8] + bytes(len(data) // 4) + data[8 + len(data) // 4 :])
+
+
+DAMAGES: list[Callable[[Path], Any]] = [lambda file: file.write_bytes(b"PAR1"), no_matrix, pages_overwritten]
+
+
+@pytest.mark.parametrize("damage", DAMAGES, ids=["cut", "another file", "pages"])
+@pytest.mark.parametrize("words", [("what-if", "--drop", "hb"), ("what-if", "--limit", "hb=80 g/L"), ("funnel",)])
+def test_a_matrix_that_cannot_be_read_is_told_of(
+    words: tuple[str, ...], damage: Callable[[Path], Any], folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    damage(folder / "matrix.parquet")
+    assert command(["cohort", words[0], str(folder), *words[1:]]) == 11
+    assert "the matrix of the run cannot be read" in capsys.readouterr().err
 
 
 def test_the_leaves_of_the_generator_have_limits_and_readings() -> None:

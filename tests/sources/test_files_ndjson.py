@@ -258,6 +258,7 @@ def test_an_export_with_errors_is_complete_in_nothing(tmp_path: Path, kind: str)
     [
         {"request": "https://ehr.example/fhir/$export?_since=2025-01-01"},
         {"request": "https://ehr.example/fhir/$export?_typeFilter=Observation%3Fcode%3D1"},
+        {"request": "https://ehr.example/fhir/$export?_type=Observation&_aServersOwnFilter="},
         {"deleted": [{"type": "Bundle", "url": "https://x/d.ndjson"}]},
         {"link": [{"relation": "next", "url": "https://x/manifest2"}]},
     ],

@@ -99,8 +99,8 @@ class Charts:
         references = [f"{one.resourceType}/{one.id}" for texts in lines.values() for one in map(_name_of, texts)]
         return len(held - survivors.keys()), references
 
-    def of(self, shard: int) -> Iterator[Chart]:
-        """The charts of a shard, sorted by patient."""
+    def of(self, shard: int) -> Iterator[tuple[Chart, list[bytes]]]:
+        """The charts of a shard, sorted by patient; with the JSON of their resources, Medications that no patient owns apart."""
         names, lines = self._reader.names(shard), self._reader.lines(shard)
         survivors = self._ground.links.survivors
         people = sorted(patient for patient, files in names.items() if files and patient not in survivors)
@@ -108,7 +108,7 @@ class Charts:
         coverage = self._vouched(names, moved)
         for patient in people:
             texts = {one: moved.get(one) or lines.pop(one, []) for one in (patient, *self._replaced.get(patient, ()))}
-            yield self._chart(patient, texts, names, coverage)
+            yield self._chart(patient, texts, names, coverage), [text for found in texts.values() for text in found]
 
     def _moved(self, people: list[str], own: dict[str, list[bytes]]) -> dict[str, list[bytes]]:
         """The resources that name a record which was replaced by one of these patients'; they may lie in other shards."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import mmap
 import sqlite3
+from collections.abc import Sequence
 from hashlib import blake2b
 from pathlib import Path
 
@@ -29,12 +30,12 @@ class _Whose(msgspec.Struct):
 _whose = msgspec.json.Decoder(_Whose).decode
 
 
-def digest_of(chart: Chart) -> bytes:
-    """Charts of one digest are read alike; the order of the resources means nothing."""
-    found = blake2b(digest_size=16)
-    for text in sorted(map(_encode, chart.resources)):
-        found.update(b"%d " % len(text))
-        found.update(text)
+def digest_of(chart: Chart, lines: Sequence[bytes]) -> bytes:
+    """Charts of one digest are read alike; the order of the resources means nothing.
+
+    `lines` are the first of the resources as JSON, each on one line; what follows them (Medications) is written here.
+    """
+    texts = sorted([*lines, *map(_encode, chart.resources[len(lines) :])])
     beside = (
         chart.patient,
         chart.retrieved,
@@ -45,8 +46,7 @@ def digest_of(chart: Chart) -> bytes:
         chart.failure,
         chart.errors,
     )
-    found.update(_encode(beside))
-    return found.digest()
+    return blake2b(b"\n".join([*texts, _encode(beside)]), digest_size=16).digest()
 
 
 def why_not(now: Manifest) -> str:

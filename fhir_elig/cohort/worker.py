@@ -26,7 +26,6 @@ from fhir_elig.cohort.settings import RunOptions, screenings
 from fhir_elig.cohort.spill import SpillWriter
 from fhir_elig.outputs.digest import Failure
 from fhir_elig.outputs.matrix import rows, rulers
-from fhir_elig.sources import Chart
 from fhir_elig.sources.skip import Skip
 from fhir_elig.verdict import Assessment
 
@@ -118,12 +117,12 @@ class Worker:
     def _patients(self, shard: int) -> Iterator[Charted | Kept]:
         assert self._people is not None
         for one in self._people.of(shard):
-            yield Charted(one, self._screenings[0]) if isinstance(one, Chart) else one
+            yield one if isinstance(one, Kept) else Charted(*one, self._screenings[0])
 
     def _found(self, one: Charted | Kept, done: ShardDone) -> tuple[list[tuple[Assessment, bytes]], bool]:
         """The assessments of a patient with their lines, and whether an earlier run made them; none if the patient cannot be
         assessed, which `done` then says."""
-        digest = digest_of(one.chart) if isinstance(one, Charted) else b""
+        digest = digest_of(one.chart, one.lines) if isinstance(one, Charted) else b""
         taken = self._earlier.of(one.patient, digest) if digest and self._earlier is not None else []
         tally = Tally()
         found = taken or self._assessed(one, tally)

@@ -9,6 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from fhir_elig.cli import run
@@ -164,10 +165,12 @@ def test_the_digest_of_a_chart_sees_values_and_not_their_order() -> None:
     one: Resource = {"resourceType": "Observation", "id": "a", "valueQuantity": {"value": Decimal("7.50")}}
     other: Resource = {"resourceType": "Patient", "id": "p"}
 
-    def digest(*resources: Resource, **changes: Any) -> bytes:
-        return digest_of(Chart(patient="p", resources=list(resources), **changes))
+    def digest(*resources: Resource, lines: int = 0, **changes: Any) -> bytes:
+        texts = [msgspec.json.Encoder(decimal_format="number").encode(resource) for resource in resources[:lines]]
+        return digest_of(Chart(patient="p", resources=list(resources), **changes), texts)
 
     plain = digest(one, other)
+    assert digest(one, other, lines=1) == digest(one, other, lines=2) == plain
     assert digest(other, one) == plain
     for value in (Decimal("7.5"), "7.50", 7):
         assert digest({**one, "valueQuantity": {"value": value}}, other) != plain

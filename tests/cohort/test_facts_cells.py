@@ -84,14 +84,14 @@ def test_every_example_patient_comes_back_whole(cases: Charts, tmp_path: Path, m
         found = [
             msgspec.structs.replace(entry, patient=name)
             for screening, chart, name in own
-            for entry in Charted(chart, screening).entries(cells)
+            for entry in Charted(chart, (), screening).entries(cells)
         ]
         people = kept(found, zone, tmp_path / f"{number}.parquet")
         assert list(people) == [name for *_, name in own]
         for screening, chart, name in own:
             before = Tally()
             expected = seen(record_of(chart, screening, before), name)
-            for one in (people[name], Charted(chart, screening)):
+            for one in (people[name], Charted(chart, (), screening)):
                 found = one.read(screening.settings.questionnaire)
                 assert repr(seen(found.record, name)) == repr(expected)
                 assert set(found.codes) == before.codes

@@ -74,10 +74,12 @@ def check_whole(cache: RunFolder, kept: Manifest) -> None:
 def why_not(now: Manifest, site: Site) -> str:
     """Why the facts of the earlier run cannot be taken over, in words; empty if they can."""
     folder = RunFolder(Path(now.options.after))
+    if not folder.kept.is_finished:
+        return "that run has kept none, or not to the end"
     try:
         kept = read_manifest(folder.kept, FACTS_SCHEMA)
-        if kept.facts is None or not folder.kept.is_finished or kept.input.sha256 != read_manifest(folder).input.sha256:
-            return "that run has kept none, or not to the end"
+        if kept.facts is None or kept.input.sha256 != read_manifest(folder).input.sha256:
+            return "those that it has are of other charts"
         changed = read_otherwise(kept, now, site)
         changed += differences(
             kept, msgspec.structs.replace(now, as_of=kept.as_of, protocols=kept.protocols, options=kept.options)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -48,8 +48,8 @@ class Kept(msgspec.Struct):
 class Charted:
     """A patient whose chart is at hand. It is read once for each form of which it holds answers; to all others it is the same."""
 
-    def __init__(self, chart: Chart, screening: Screening) -> None:
-        self.patient, self.chart = chart.patient, chart
+    def __init__(self, chart: Chart, lines: Sequence[bytes], screening: Screening) -> None:
+        self.patient, self.chart, self.lines = chart.patient, chart, lines
         self._screening = screening
         self._forms = _forms(chart)
         self._reads: dict[str, Read] = {}

@@ -85,6 +85,8 @@ def row_gaps(row: Row, at: Points) -> list[list[Row | None]]:
         found += _result_gaps(row, at)
     if row["kind"] == "condition" and not row.get("onset"):
         found.append([{**row, "onset": text} for text in _long_ago(row, at, "recorded")])
+    if row["kind"] == "drug" and row.get("start") and not row.get("end") and row.get("strength") != "ordered":
+        found.append([{**row, "end": text} for text in _up_to_now(row, at)])
     for key in () if at.one_time and row.get("concept") in at.inputs else TIMES.get(row["kind"], ()):
         if row.get(key):
             found.append([{**row, key: text} for text in instants(row[key], at, row)])
@@ -233,6 +235,12 @@ def _long_ago(row: Row, at: Points, told: str) -> list[str]:
     """Times up to the issue of a result or the record of a disease, or up to the day of the run."""
     latest = span(row[told], at.zone).end if row.get(told) else at.as_of.end
     return _beside(at, min([latest - timedelta(400), *at.instants]), latest)
+
+
+def _up_to_now(row: Row, at: Points) -> list[str]:
+    """Ends of use that is said to have gone on: since it was said, or since it began, to the day of the run."""
+    since = max(span(row[key], at.zone).start for key in ("start", "asserted") if row.get(key))
+    return _beside(at, since, at.as_of.end)
 
 
 def choices(case: Row, at: Points) -> list[list[Row]]:

@@ -65,8 +65,8 @@ def nearest(source: Input, to: Result, frame: Frame, context: Context) -> Readin
     if reach is None:
         return Reading(reason=Reason.IMPRECISE_DATE)
     nearest = [one for one in found if one.closest <= reach]
-    if all(one.when.one_day for one in nearest) and time.one_day:
-        nearest = [one for one in nearest if one.when.first <= time.first] or nearest
+    if all(one.when.one_day for one in nearest) and time.one_day and any(_is_first(one, reach, time) for one in nearest):
+        nearest = [one for one in nearest if one.closest < reach or one.when.first <= time.first]
     return _read_nearest(source, _by_the_clock(nearest, time), context)
 
 
@@ -126,12 +126,18 @@ def _milestone_from(time: When, frame: Frame) -> int:
     return max(high.first, time.first) if ends_there else high.first
 
 
+def _is_first(one: Near, reach: int, time: When) -> bool:
+    """Whether it is surely there, as far off as the nearest one that is, and the earlier of two that lie so far off."""
+    return one.sure and one.closest == reach and one.when.first <= time.first
+
+
 def _by_the_clock(nearest: list[Near], time: When) -> list[Near]:
-    """Of results that lie as near by the calendar, the nearest by the clock, where every time is written with its hour."""
+    """Of results that lie as near by the calendar, the nearest by the clock, where every time is written with its hour; those
+    that are nearer than any that is surely there stay too."""
     if any(when.end - when.start > 3_600_000_000 for when in (time, *(one.when for one in nearest))):
         return nearest
-    least = min(abs(one.when.start - time.start) for one in nearest)
-    return [one for one in nearest if abs(one.when.start - time.start) == least]
+    least = min(abs(one.when.start - time.start) for one in nearest if one.sure)
+    return [one for one in nearest if abs(one.when.start - time.start) <= least]
 
 
 def _read_nearest(source: Input, nearest: list[Near], context: Context) -> Reading | list[tuple[Interval, Evidence]]:

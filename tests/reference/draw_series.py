@@ -25,7 +25,10 @@ def days_window(rng: Random) -> Row:
 def exposure(rng: Random) -> Row:
     kind: Row = {"agents": [{"concept": name} for name in rng.sample(DRUGS, rng.choice((1, 2)))], "window": days_window(rng)}
     kind[rng.choice(("more-than", "at-least"))] = rng.choice(("2 wk", "10 d", "20 d"))
-    kind |= {"method": "per-drug"} if rng.random() < 0.2 else {}
+    kind |= maybe(rng, 0.4, "method", ("per-drug", "longest"))
+    kind |= maybe(rng, 0.5, "gap", ("1 d", "5 d")) if kind.get("method") == "longest" else {}
+    if rng.random() < 0.3:
+        kind["agents"] = [{**agent, "persists": [{"days": rng.choice((7, 28))}]} for agent in kind["agents"]]
     if rng.random() < 0.3:
         closed = {"absence": "closed"} if rng.random() < 0.4 else maybe(rng, 0.3, "strength", ("stated", "administered"))
         return {"exposure": kind | closed | {"agents": [{"concept": "glucocorticoid", "dose": _ceiling(rng)}]}}
@@ -72,7 +75,9 @@ def _course(rng: Random, kind: Row, run: Row) -> Row:
         return row | {"strength": "administered", "time": start.isoformat(), "status": "completed"}
     status = weighed(rng, {"active": 10, "not-taken": 2, "entered-in-error": 1}) if shape != "ordered" else "active"
     row |= {"strength": "ordered" if shape == "ordered" else "stated", "start": start.isoformat(), "status": status}
-    if shape != "ordered" or rng.random() < 0.7:
+    if shape == "ordered" and rng.random() < 0.3:
+        row |= {"asserted": start.isoformat()}  # an order without an end says that of its own day
+    else:
         row |= {"asserted" if shape == "told" else "end": (start + timedelta(length)).isoformat()}
     return row | maybe(rng, 0.03, "flaw", ("modifier", "restricted"))
 

@@ -7,7 +7,7 @@ from datetime import date
 from tests.reference.absence import known_as_another
 from tests.reference.said import MET, UNKNOWN, Said, said, unknown
 from tests.reference.spans import day_of, every_day
-from tests.reference.washouts import NOT_USED, back, by_route, counted, day_counts, days_of, not_taken
+from tests.reference.washouts import NOT_USED, back, by_route, counted, day_counts, days_told, episodes, not_taken
 from tests.reference.windows import Data, Window, World, window
 
 DENIED = "not-taken"
@@ -19,8 +19,8 @@ def exposure(kind: Data, world: World) -> Said:
     if asked is None:
         return unknown("pending-event")
     days = {agent["concept"]: _sure(agent, kind, world, asked) for agent in kind["agents"]}
-    counts = [len(found) for found in days.values()] if kind.get("method") == "per-drug" else [len(set().union(*days.values()))]
-    if max(counts) >= _needed(kind):
+    groups = list(days.values()) if kind.get("method") == "per-drug" else [set().union(*days.values())]
+    if max(len(one) for group in groups for one in episodes(group, kind)) >= _needed(kind):
         return said(MET, "in-range")
     return not_taken(kind, world, asked, _needed(kind)) if kind.get("absence") == "closed" else Said(UNKNOWN)
 
@@ -42,10 +42,10 @@ def _sure(agent: Data, kind: Data, world: World, asked: Window) -> set[date]:
     for row in world.of("drug"):
         if row.get("concept") != concept or row.get("status") in NOT_USED or not counted(row, kind) or not by_route(row, agent):
             continue
-        days = days_of(row, world)[0]
+        days = days_told(row, agent, world)[0]
         mine = {day for day in every_day(max(days[0], low), min(days[1], high)) if counts(day) == MET}
         for denial in (one for one in denials if _of_the_same(one, row)):
-            first, last = days_of(denial, world)[1]
+            first, last = days_told(denial, {}, world)[1]
             mine -= set(every_day(max(first, low), min(last, high)))
         found |= mine
     return found

@@ -50,14 +50,27 @@ def not_taken(kind: Data, world: World, asked: Window, needed: int) -> Said:
         rows = [row for row in world.of("drug") if row.get("concept") == name and by_route(row, agent) is not False]
         may_be = [row for row in unnamed if by_route(row, agent) is not False]
         counts = day_counts(agent, world, lambda row: counted(row, kind))
-        days.append({day for day in _possible(rows, name, kind, world, asked) if counts(day) != NOT_MET})
-        days[-1] |= _possible(may_be, name, kind, world, asked)
+        days.append({day for day in _possible(rows, agent, kind, world, asked) if counts(day) != NOT_MET})
+        days[-1] |= _possible(may_be, agent, kind, world, asked)
     groups = days if kind.get("method") == "per-drug" else [set().union(*days)]
-    if any(len(group) >= needed for group in groups):
+    if any(len(one) >= needed for group in groups for one in episodes(group, kind)):
         return Said(UNKNOWN)
     if not any(name in world.complete for name in MEDICATIONS) or not contact(world, _watched(kind, world, asked)):
         return unknown("no-record", *(["unmapped"] if unnamed else []))  # which of two gaps is named first is not laid down
     return said(NOT_MET, "absent")
+
+
+def episodes(days: set[date], kind: Data) -> list[set[date]]:
+    """All days as one; by `longest`, those that lie together, but for gaps that are bridged and not counted."""
+    if kind.get("method") != "longest":
+        return [days]
+    gap = int(kind.get("gap", "0 d").split()[0])
+    found: list[set[date]] = [set()]
+    for day in sorted(days):
+        if found[-1] and (day - max(found[-1])).days - 1 > gap:
+            found.append(set())
+        found[-1].add(day)
+    return found
 
 
 def _any_drug(row: Data, kind: Data) -> bool:
@@ -77,13 +90,13 @@ def by_route(row: Data, agent: Data) -> bool | None:
 def day_counts(agent: Data, world: World, is_counted: Callable[[Data], bool]) -> Callable[[date], str]:
     """Whether the dose of a day counts, over all records of the agent."""
     rows = [row for row in world.of("drug") if row.get("concept") == agent["concept"] and row.get("status") not in NOT_USED]
-    told = [_told(row, world, is_counted(row)) for row in rows]
+    told = [_told(row, agent, world, is_counted(row)) for row in rows]
     return lambda day: by_dose(agent, told, day)
 
 
-def _told(row: Data, world: World, is_counted: bool) -> Told:
+def _told(row: Data, agent: Data, world: World, is_counted: bool) -> Told:
     """An active order without an end is in force, whether or not it is followed."""
-    sure, (first, last) = days_of(row, world)
+    sure, (first, last) = days_told(row, agent, world)
     today = world.as_of.last
     taken = sure if is_counted else NEVER
     holds = taken
@@ -100,26 +113,27 @@ def counted(row: Data, kind: Data) -> bool:
     return not row.get("flaw") and STRONGER.index(row.get("strength", "stated")) >= weakest
 
 
-def days_of(row: Data, world: World) -> tuple[Stretch, Stretch]:
-    """The sure and the possible days of a record; a single intake is its day, if that is known.
+def days_told(row: Data, agent: Data, world: World) -> tuple[Stretch, Stretch]:
+    """The sure and the possible days of a record; a single intake is its day, if that is known, and those that it lasts on.
 
     Where nothing tells up to when it was used, no day is sure.
     """
     at = world.time(row.get("time"))
     if at is not None:
-        return (at.last, at.first), (at.first, at.last)
+        more = timedelta(max((one["days"] for one in agent.get("persists", ())), default=1) - 1)
+        return (at.last, at.first + more), (at.first, at.last + more)
     days = use(row, world)
     return days.sure if row.get("end") or row.get("asserted") else NEVER, days.possible
 
 
-def _possible(rows: Iterable[Data], concept: str, kind: Data, world: World, asked: Window) -> set[date]:
+def _possible(rows: Iterable[Data], agent: Data, kind: Data, world: World, asked: Window) -> set[date]:
     """Days of the window on which one of the records may tell of use."""
-    low = back(concept, kind, world, asked)[1]
+    low = back(agent["concept"], kind, world, asked)[1]
     high = min(max(day_of(ends.end, world.zone) for ends in asked.ends), world.as_of.last)
     found: set[date] = set()
     for row in rows:
         if row.get("status") not in NOT_USED:
-            first, last = days_of(row, world)[1]
+            first, last = days_told(row, agent, world)[1]
             found |= set(every_day(max(first, low), min(last, high)))
     return found
 

@@ -137,6 +137,21 @@ ROWS = [
         {"events": {"enrollment": "2025-05"}},
     ),
     Row(
+        "a nearer weight after the creatinine, which may lie after a milestone known to the month, is not passed over",
+        (MAN50, lab("creatinine", "1.80 mg/dL", "2025-05-01"), kg("72 kg", "2025-04-20"), kg("60 kg", "2025-05-11")),
+        CRCL.replace("window: {before: 28 d", "window: {milestone: enrollment, before: 90 d"),
+        "unknown",
+        "conflicting",
+        {"events": {"enrollment": "2025-05"}},
+    ),
+    Row(
+        "of two weights that lie as near the earlier one counts",
+        (MAN50, lab("creatinine", "1.80 mg/dL", "2025-05-11"), kg("72 kg", "2025-05-09"), kg("60 kg", "2025-05-13")),
+        CRCL,
+        "met",
+        "in-range",
+    ),
+    Row(
         "a weight from before a creatinine is not dated after the milestone for which that creatinine counts",
         (
             MAN50,

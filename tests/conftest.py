@@ -1,5 +1,5 @@
-"""What holds for the whole suite: no test is skipped on continuous integration, no log line tells of a patient or a token, and
-the shipped mappings are read once."""
+"""What holds for the whole suite: no test is skipped on continuous integration, no log line and no exception tells of a patient
+or a token, and the shipped mappings are read once."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-from fhir_elig import concepts, places
+from fhir_elig import concepts, errors, places
 from tests.canaries import found_in
 
 # The same examples in each run; `--hypothesis-profile=random` looks for new ones.
@@ -60,15 +60,31 @@ class Canaries(logging.Handler):
         self.heard += [f"{record.name} {record.levelname}: {canary}" for canary in found_in(text)]
 
 
+raised: list[str] = []  # what exceptions of a test told
+_plain = errors.FhirEligError.__init__
+
+
+@wraps(_plain)
+def _listened(self: errors.FhirEligError, *told: Any, **more: Any) -> None:
+    """Keeps what an exception of the package tells and must not."""
+    _plain(self, *told, **more)
+    raised.extend(f"{type(self).__name__}: {canary}" for canary in found_in(f"{self} {self!r} {vars(self)}"))
+
+
+errors.FhirEligError.__init__ = _listened  # type: ignore[method-assign]
+
+
 @pytest.fixture(autouse=True)
-def _no_patient_and_no_token_in_a_log(request: pytest.FixtureRequest) -> Iterator[None]:
+def _no_patient_and_no_token_in_a_log_or_an_exception(request: pytest.FixtureRequest) -> Iterator[None]:
     listener, root = Canaries(), logging.getLogger()
     level = root.level
     root.addHandler(listener)
     root.setLevel(logging.DEBUG)
+    raised.clear()
     try:
         yield
     finally:
         root.removeHandler(listener)
         root.setLevel(level)
     assert not listener.heard, f"{request.node.nodeid}: a log line tells {listener.heard[:5]}"
+    assert not raised, f"{request.node.nodeid}: an exception tells {raised[:5]}"

@@ -1,4 +1,4 @@
-"""The watch over the log lines of all tests is awake."""
+"""The watch over the log lines and the exceptions of all tests is awake."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import sys
 
 import pytest
 
+from fhir_elig.errors import DataError, SourceError
 from tests.canaries import NAMES, SECRETS
-from tests.conftest import Canaries
+from tests.conftest import Canaries, raised
 from tests.sources import hostile, reads
 
 
@@ -28,3 +29,10 @@ def test_a_canary_in_a_line_of_any_logger_is_heard(name: str) -> None:
     assert listener.heard == [f"{name} DEBUG: {SECRETS[0]}", f"{name} ERROR: {NAMES[0]}"]
     listener.handle(logging.LogRecord(name, logging.DEBUG, __file__, 1, "GET: status 200, 12 bytes", (), None))
     assert len(listener.heard) == 2
+
+
+def test_a_canary_in_an_exception_is_heard_wherever_it_stands() -> None:
+    DataError(f"no {NAMES[0]}")
+    SourceError("refused", where=f"/Patient?name={NAMES[1]}")
+    found, raised[:] = list(raised), []
+    assert found == [f"DataError: {NAMES[0]}", f"SourceError: {NAMES[1]}"]

@@ -90,12 +90,13 @@ def _top(candidates: Sequence[Candidate], highest: bool) -> Candidate:
     """One candidate for the highest (lowest) of several: its interval holds what that one may be."""
     sign = 1 if highest else -1
     turned = [_turned(c.reading.interval, sign) for c in candidates if c.reading.interval is not None]
-    low = max(((i.low, not i.low_open) for i in turned if i.low is not None), default=None)
+    # Of two lower ends that are the same the open one holds: one value above it is enough.
+    low = max(((i.low, i.low_open) for i in turned if i.low is not None), default=None)
     high = None if any(i.high is None for i in turned) else max((i.high, not i.high_open) for i in turned if i.high is not None)
     most = Interval(
         None if low is None else low[0],
         None if high is None else high[0],
-        low is not None and not low[1],
+        low is not None and low[1],
         high is not None and not high[1],
     )
     best = max(zip(turned, candidates, strict=True), key=lambda pair: (pair[0].low or -_ENDLESS, pair[1].result.reference))

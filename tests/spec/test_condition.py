@@ -7,14 +7,18 @@ from typing import Any
 import pytest
 
 from fhir_elig.record import Coded, Counts, Flaw, Refused, Strength
+from fhir_elig.verdict import Retrieved
 from tests.spec.table import (
     EVERYTHING,
     LOCAL,
+    TYPES,
     Row,
     check,
+    code_of,
     contact,
     drug,
     lab,
+    not_final,
     problem,
     protocol,
     relma_results,
@@ -278,7 +282,50 @@ HINTS = [
 ALWAYS_HINT = "condition: {concepts: [pneumonia], hint-medications: [systemic_anti_infective], hint-results: [culture]}"
 ASKED = "condition: {concepts: [lactation], window: {before: 0 d}, stale: 12 mo, ask: true}"
 HOURS = "condition: {concepts: [pneumonia], window: {milestone: leukapheresis, before: 48 h}}"
+CLOSED_HINT = ALWAYS_HINT.replace("[culture]}", "[culture], absence: closed}")
+READ = (EVERYTHING, contact())
+
+
+def lost(kind: str) -> tuple[Retrieved, ...]:
+    """All types were read to the end, but for one."""
+    return (*served(*(name for name in TYPES if name != kind)), *served(kind, note="partial"))
+
+
+def refused(kind: str, *names: str) -> Refused:
+    """A resource that could not be read, with the codes of these concepts."""
+    return Refused(f"{kind}/x", kind, "broken", tuple(map(code_of, names)))
+
+
 OTHER = [
+    Row("read to the end, and no hint", READ, CLOSED_HINT, "not-met", "absent"),
+    Row("a positive culture", (*READ, lab("culture", "positive", "2025-05-20")), CLOSED_HINT, "unknown", "needs-person"),
+    Row(
+        "a culture that is not final is none yet",
+        (*READ, lab("culture", "positive", "2025-05-20", **not_final())),
+        CLOSED_HINT,
+        "not-met",
+        "absent",
+    ),
+    Row("a culture without a result", (*READ, lab("culture", None, "2025-05-20")), CLOSED_HINT, "not-met", "absent"),
+    Row("a broken culture", (*READ, refused("Observation", "culture")), CLOSED_HINT, "unknown", "incomplete"),
+    Row("a broken result of another kind", (*READ, refused("Observation", "hemoglobin")), CLOSED_HINT, "not-met", "absent"),
+    Row(
+        "a broken record of a drug that hints",
+        (*READ, refused("MedicationStatement", "systemic_anti_infective")),
+        CLOSED_HINT,
+        "unknown",
+        "incomplete",
+    ),
+    Row(
+        "a broken record of another drug",
+        (*READ, refused("MedicationStatement", "azathioprine")),
+        CLOSED_HINT,
+        "not-met",
+        "absent",
+    ),
+    Row("a page of results was lost", (*READ[1:], *lost("Observation")), CLOSED_HINT, "unknown", "incomplete"),
+    Row("a page of drugs was lost", (*READ[1:], *lost("MedicationRequest")), CLOSED_HINT, "unknown", "incomplete"),
+    Row("a page of procedures was lost", (*READ[1:], *lost("Procedure")), CLOSED_HINT, "not-met", "absent"),
     Row("hints without a window", (drug("systemic_anti_infective", "2001", "2002"),), ALWAYS_HINT, "unknown", "needs-person"),
     Row(
         "a positive culture without a window", (lab("culture", "positive", "2001-01-01"),), ALWAYS_HINT, "unknown", "needs-person"

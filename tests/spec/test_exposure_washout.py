@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from textwrap import indent
@@ -383,6 +384,15 @@ def test_a_wash_out_ends_on_the_day_after_its_last_day() -> None:
 def test_half_lives_end_too() -> None:
     found = assessed(lives("longer", "0 d"), *SEEN, taken(PEG, "2025-05-22"))
     assert found.valid_until == "2025-06-09"  # 18 days on, all of five half-lives are over
+
+
+@pytest.mark.parametrize(("before", "until"), [("10 d", "2025-06-15"), ("30 d", "2025-06-28")])
+def test_a_contact_stands_as_long_as_the_longer_of_days_and_half_lives(before: str, until: str) -> None:
+    seen = (EVERYTHING, contact("2025-05-28"))
+    assert assessed(lives("longer", before), *seen).valid_until == until
+    day_before = (date.fromisoformat(until) - timedelta(1)).isoformat()
+    assert said(result(lives("longer", before), *seen, as_of=day_before)) == ("not-met", "absent")
+    assert said(result(lives("longer", before), *seen, as_of=until)) == ("unknown", "no-record")
 
 
 def test_the_shorter_of_two_needs_contact_in_its_own_window_only() -> None:

@@ -158,6 +158,8 @@ ROWS = [
     Row("a filtration rate below its limit", (MAN, lab("creatinine", "2.0 mg/dL", DAY)), EGFR, "not-met", "out-of-range"),
     Row("no sex: both are computed, and they agree", (NOBODY_KNOWS, lab("creatinine", "0.8 mg/dL", DAY)), EGFR, "met", "in-range"),
     Row("no sex: both are computed, and they differ", (NOBODY_KNOWS, lab("creatinine", "1.3 mg/dL", DAY)), EGFR, "unknown", "comparator"),
+    Row("a creatinine below what is measured: the rate is above that of the bound", (MAN, lab("creatinine", "<0.5 mg/dL", DAY)), EGFR, "met", "in-range"),
+    Row("a bound from which it may be either", (MAN, lab("creatinine", "<5 mg/dL", DAY)), EGFR, "unknown", "comparator"),
     Row("no date of birth", (person(None, gender="male"), lab("creatinine", "1.0 mg/dL", DAY)), EGFR, "unknown", "not-found"),
     Row("no creatinine", (MAN,), EGFR, "unknown", "not-found"),
     Row("a creatinine without a unit", (MAN, lab("creatinine", "1.0", DAY)), EGFR, "unknown", "no-unit"),

@@ -300,6 +300,19 @@ def test_under_an_open_guard_no_part_is_shown_as_not_met() -> None:
     ]
 
 
+def test_an_open_guard_keeps_open_what_is_inside_it_however_deep() -> None:
+    deep = "{id: mid, text: t, all-of: [{id: low, text: t, sex: {is: female}}, {id: well, text: t, sex: {is: male}}]}"
+    then = f"{{id: outer, text: t, all-of: [{deep}]}}"
+    found = assessed(f"applies-if: {{when: {{attestation: {{question: q}}}}, then: {then}}}")
+    assert [(part.id, *said(part), part.conditional) for part in found.walk()] == [
+        ("c", UNKNOWN, "needs-person", False),
+        ("outer", UNKNOWN, "needs-person", False),
+        ("mid", UNKNOWN, "needs-person", False),
+        ("low", UNKNOWN, "needs-person", False),
+        ("well", MET, "present", True),
+    ]
+
+
 def test_an_open_guard_gives_its_reason_and_what_settles_it() -> None:
     found = result(f"applies-if: {{when: {{{LEAVES[UNKNOWN]}}}, then: {{{LEAVES[NOT_MET]}}}}}")
     assert said(found) == (UNKNOWN, "pending-event")

@@ -15,12 +15,13 @@ from typing import Any
 
 import msgspec
 
-from fhir_elig.record import Fact, Person
-from fhir_elig.verdict import Assessment, CriterionResult
+from fhir_elig.record import Fact, Flaw
+from fhir_elig.verdict import Assessment, CriterionResult, Retrieved
 from tests.spec.pages import modules, stem, tables
-from tests.spec.table import Row, assessed, protocol, relma_results
+from tests.spec.table import Row, assessed, protocol, relma_results, served
 
 FILE = Path(__file__).with_name("told.txt")
+LOST, FLAWED = "; a page of each type was lost", "; each record has a modifier"
 # The same for every case that says nothing of its own: left out.
 PLAIN = {"valid until None", "decisive c", "decisive ", "id c"}
 FORM = [
@@ -35,12 +36,32 @@ FORM = [
 def cases(module: ModuleType) -> dict[str, Row]:
     """The rows of a module that are held against a protocol, by what they hold."""
     rows = (row for entries in tables(module).values() for row in entries)
-    return {row.holds: row for row in rows if set(row.run) <= {"as_of", "events", "zone", "decisions"}}
+    plain = [row for row in rows if set(row.run) <= {"as_of", "events", "zone", "decisions"}]
+    return {row.holds: row for row in (*plain, *map(lost, plain), *map(flawed, plain))}
+
+
+def lost(row: Row) -> Row:
+    """The same case in a chart of which a page of each type was lost."""
+    kept = tuple(fact for fact in flat(row.facts) if not isinstance(fact, Retrieved))
+    return row._replace(holds=f"{row.holds}{LOST}", facts=(*kept, *served(note="partial: a page was lost")))
+
+
+def flawed(row: Row) -> Row:
+    """The same case in a chart whose facts bear a modifier."""
+    facts = [
+        msgspec.structs.replace(fact, flaws=(Flaw.MODIFIER,)) if isinstance(fact, Fact) else fact for fact in flat(row.facts)
+    ]
+    return row._replace(holds=f"{row.holds}{FLAWED}", facts=tuple(facts))
+
+
+def flat(facts: Any) -> Iterator[Any]:
+    for fact in facts:
+        yield from flat(fact) if type(fact) is tuple else (fact,)
 
 
 def told(row: Row) -> list[str]:
     """The lines of one case; for a criterion of the shipped protocol those of that criterion alone."""
-    facts = _versioned(row.facts)
+    facts = tuple(_versioned(row.facts))
     if ":" in row.criterion:
         found, name = assessed(row.criterion, *facts, **row.run), "c"
     else:
@@ -63,7 +84,7 @@ def _versioned(fact: Any) -> Any:
     """The same facts, each in its second version, which all that is told of it names."""
     if isinstance(fact, tuple):
         return tuple(map(_versioned, fact))
-    return msgspec.structs.replace(fact, version="2") if isinstance(fact, Fact | Person) else fact
+    return msgspec.structs.replace(fact, version="2") if isinstance(fact, Fact) else fact
 
 
 def _ends(found: Assessment) -> list[str]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from fhir_elig.cohort.settings import RunOptions
 
 BulkOption = Annotated[str, typer.Option("--bulk", help="The base of a FHIR server that exports (Bulk Data)", metavar="URL")]
-BulkGroupOption = Annotated[str, typer.Option("--group", help="With --bulk: the members of this group only", metavar="ID")]
+BulkGroupOption = Annotated[str | None, typer.Option("--group", help="With --bulk: the members of this group only", metavar="ID")]
 AfterOption = Annotated[
     Path | None,
     typer.Option(
@@ -23,7 +23,8 @@ AfterOption = Annotated[
     ),
 ]
 SinceOption = Annotated[
-    str, typer.Option("--since", help="With --after: changes since an earlier instant than that export's", metavar="INSTANT")
+    str | None,
+    typer.Option("--since", help="With --after: changes since an earlier instant than that export's", metavar="INSTANT"),
 ]
 ExportTimeoutOption = Annotated[
     float, typer.Option("--export-timeout", help="With --bulk: seconds for the whole export", min=1.0, metavar="SECONDS")

@@ -50,9 +50,9 @@ def run(
     out: OutOption,
     data: DataOption = "",
     bulk: BulkOption = "",
-    group: BulkGroupOption = "",
+    group: BulkGroupOption = None,
     after: AfterOption = None,
-    since: SinceOption = "",
+    since: SinceOption = None,
     export_timeout: ExportTimeoutOption = SIX_HOURS,
     as_of: AsOfOption = None,
     event: EventOption = [],  # noqa: B006  typer reads the default
@@ -60,7 +60,7 @@ def run(
     site: SiteOption = None,
     complete: CompleteOption = "",
     engine: EngineOption = "local",
-    spark_remote: RemoteOption = "",
+    spark_remote: RemoteOption = None,
     jobs: JobsOption = 1,
     facts: Annotated[bool, typer.Option("--facts", help="Keep the facts of the charts too, as  cohort facts  does")] = False,
     skip: Annotated[bool, typer.Option("--skip/--no-skip", help="Keep only the head of results that nothing asks for")] = True,
@@ -79,7 +79,10 @@ def run(
         site=str(site or ""), complete=complete, skip=skip, facts=facts,
     )  # fmt: skip
     known("--engine", engine, ENGINES)
-    asked = Bulk(url=bulk, group=group, after=after, since=since, timeout=export_timeout)
+    for option, given in (("--out", out), ("--group", group), ("--since", since), ("--spark-remote", spark_remote)):
+        if given == "":
+            raise UsageError("it is given and empty", where=option, fix="name what is meant, or leave it out")
+    asked = Bulk(url=bulk, group=group or "", after=after, since=since or "", timeout=export_timeout)
     asked.check(data)
     if data and after is not None:
         RunFolder(after).need()
@@ -87,7 +90,7 @@ def run(
         options = exported(options, Path(out), asked)
     if engine == "spark":
         _check_spark(data, after, facts)
-        return run_on_spark(options, out, spark_remote)
+        return run_on_spark(options, out, spark_remote or "")
     options = msgspec.structs.replace(options, after=str(after or ""))
     folder = Path(out)
     with _resumable(folder):

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 EngineOption = Annotated[str, typer.Option("--engine", help="local, or spark", metavar="ENGINE")]
 RemoteOption = Annotated[
-    str, typer.Option("--spark-remote", help="A Spark Connect address; else the session of this machine", metavar="sc://HOST")
+    str | None,
+    typer.Option("--spark-remote", help="A Spark Connect address; else the session of this machine", metavar="sc://HOST"),
 ]
 ENGINES = ("local", "spark")
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+:/")

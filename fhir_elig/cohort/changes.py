@@ -58,6 +58,9 @@ def read_changes(used: Used, drop: Sequence[str], limit: Sequence[str], reading:
     words = [f"drop {name}" for name in dict.fromkeys(drop)]
     for name in drop:
         _check_drop(used, name, drop)
+    for option, names in (("--limit", limits), ("--reading", decided)):
+        for name in names.keys() & set(drop):
+            raise _refused(name, option, "it is to be dropped as well", "ask for one of the two")
     moved = [_moved(used, known[name], texts) for name, texts in limits.items()]
     words += [f"{name}: {text}" for name, texts in limits.items() for text in texts]
     for name, (option, *more) in decided.items():

@@ -101,17 +101,22 @@ class RunFolder:
     def remove(self) -> list[str]:
         """As `purge`, however little of a run is there."""
         self.sweep()
+        self.abandon()
         with writing(self.root):
-            clear(self.work)
             clear(self.path(EXPORT))
             if self.kept.root.is_dir():
                 self.kept.remove()
-            for name in _ALL:
-                self.path(name).unlink(missing_ok=True)
             left = sorted(entry.name for entry in self.root.iterdir())
             if not left:
                 self.root.rmdir()
         return left
+
+    def abandon(self) -> None:
+        """Remove a run of which nothing can come; what it was given, a bulk export, stays. Raises FhirEligError (FE0701)."""
+        with writing(self.root):
+            clear(self.work)
+            for name in _ALL:
+                self.path(name).unlink(missing_ok=True)
 
 
 def clear(folder: Path) -> None:

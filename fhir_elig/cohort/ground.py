@@ -30,6 +30,10 @@ _TOLD = 20  # orphans that each assessment names, as `screen` does
 Complete = frozenset[str] | Literal["all"]
 
 
+class Unusable(DataError):
+    """Of this input nothing can come, however often a run over it goes on."""
+
+
 class Brief(msgspec.Struct, frozen=True):
     """What a manifest needs to know of a file."""
 
@@ -75,7 +79,7 @@ class Survey:
             self.files.append(contents)
         self.losses += sum(loss.patients is None for loss in contents.losses)
         if self.losses > MOST_LOSSES:
-            raise DataError(
+            raise Unusable(
                 f"more than {MOST_LOSSES} pieces cannot be read or name no patient, so they may be anybody's",
                 where=contents.losses[-1].where,
                 fix="see the first of them: absolute references need the manifest of the export beside the files",
@@ -99,11 +103,11 @@ def base_of(vouchers: Iterable[Voucher]) -> str:
 def lay(
     survey: Survey, vouchers: list[Voucher], checkpoint: Checkpoint, reader: SpillReader, walk: Walk, complete: Complete
 ) -> Ground:
-    """The ground of the second pass. Raises DataError if there is nothing to assess."""
+    """The ground of the second pass. Raises Unusable if there is nothing to assess."""
     if not survey.resources and not survey.shared:
         found = survey.first_aside
         why = f"nothing that is FHIR could be read: {found.why}" if found else "there is no FHIR file (*.json, *.ndjson)"
-        raise DataError(why, where=found.where if found else "", fix="give FHIR JSON: a Bundle, resources, or NDJSON")
+        raise Unusable(why, where=found.where if found else "--data", fix="give FHIR JSON: a Bundle, resources, or NDJSON")
     if survey.any_next:
         everything = Contents("")
         everything.own_pages = {page for parts in checkpoint.parts() for part in parts for page in part.own_pages}

@@ -21,7 +21,7 @@ from fhir_elig.cohort.charts import store_medications
 from fhir_elig.cohort.checkpoint import Checkpoint
 from fhir_elig.cohort.facts.cache import keep_beside, why_not as why_no_facts
 from fhir_elig.cohort.folder import CHECKPOINT, RunFolder, clear, locked, writing
-from fhir_elig.cohort.ground import Complete, Ground, Survey, base_of, first_orphans, lay, vouchers_of
+from fhir_elig.cohort.ground import Complete, Ground, Survey, Unusable, base_of, first_orphans, lay, vouchers_of
 from fhir_elig.cohort.manifest import Counts, Input, Manifest, differences, make_manifest, write_manifest
 from fhir_elig.cohort.pieces import look, plan, shards_for
 from fhir_elig.cohort.pool import Pool
@@ -29,7 +29,7 @@ from fhir_elig.cohort.progress import Progress
 from fhir_elig.cohort.results import write_quarantine, write_results
 from fhir_elig.cohort.settings import RunOptions, screenings
 from fhir_elig.cohort.spill import SpillReader
-from fhir_elig.errors import DataError, FhirEligError, UsageError
+from fhir_elig.errors import FhirEligError, UsageError
 from fhir_elig.sources.file_walk import walk
 
 
@@ -95,6 +95,13 @@ class Job:
         return make_manifest(self.options, self.grounds, source)
 
     def go(self) -> Finished:
+        try:
+            return self._to_the_end()
+        except Unusable:
+            self.folder.abandon()
+            raise
+
+    def _to_the_end(self) -> Finished:
         with Checkpoint(self.folder.path(CHECKPOINT)) as checkpoint:
             self._check_plan(checkpoint)
             if not self.folder.is_finished or self.manifest.counts is None:
@@ -173,7 +180,7 @@ class Job:
             for counted in pool.each("count", ((shard,) for shard in uncounted)):
                 checkpoint.counted(counted.shard, counted.patients, counted.orphans)
         if not checkpoint.patients():
-            raise DataError("there is no Patient in the data", where=self.manifest.input.path, fix="add the Patient resources")
+            raise Unusable("there is no Patient in the data", where=self.manifest.input.path, fix="add the Patient resources")
 
     def _assess(self, checkpoint: Checkpoint, pool: Pool, ground: Ground | None) -> None:
         pool.tell("know", ground and msgspec.structs.replace(ground, remarks=first_orphans(checkpoint)), self._facts_stand())

@@ -93,21 +93,31 @@ def test_resuming_a_run_that_is_done_changes_nothing(data: Path, whole: dict[str
 
 
 def test_a_run_killed_at_random_moments_ends_with_the_same_bytes(data: Path, whole: dict[str, bytes], tmp_path: Path) -> None:
-    out = tmp_path / "run"
+    """It keeps its facts beside; those of a run that is done are kept by a command that is killed too."""
+    out, apart = tmp_path / "run", tmp_path / "apart"
+    words = ["run", *COMMON, "--complete", "all", "--data", str(data)]
+    killed(out, [*words, "--facts", "--out", str(out)], ["resume", str(out)], kills=2)
+    assert {name: (out / name).read_bytes() for name in RESULTS} == {name: whole[name] for name in RESULTS}
+    killed(apart, [*words, "--out", str(apart)], [], kills=0)
+    killed(apart / "facts", ["facts", str(apart)], ["facts", str(apart)], kills=1)
+    for name in ("facts.parquet", "manifest.json", "quarantine.ndjson"):
+        assert (out / "facts" / name).read_bytes() == (apart / "facts" / name).read_bytes()
+
+
+def killed(out: Path, first: list[str], again: list[str], kills: int) -> None:
+    """The command, killed so many times; what goes on with it is not. benchmarks/kills.py does it a hundred times."""
     draw = random.Random(7)
     command = [sys.executable, "-m", "fhir_elig", "cohort"]
-    words = ["run", *COMMON, "--complete", "all", "--data", str(data), "--out", str(out)]
-    for _ in range(2):  # benchmarks/kills.py does it a hundred times
+    for _ in range(kills):
+        words = again if (out / "manifest.json").exists() else first
         process = subprocess.Popen([*command, *words, "--jobs", "2"], stderr=subprocess.DEVNULL)
         time.sleep(draw.uniform(1.0, 3.0))
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
-        if (out / "manifest.json").exists():
-            words = ["resume", str(out)]
-        else:
+        if not (out / "manifest.json").exists():
             shutil.rmtree(out, ignore_errors=True)
+    words = again if (out / "manifest.json").exists() else first
     assert subprocess.run([*command, *words], check=False, stderr=subprocess.DEVNULL).returncode == 0
-    assert {name: (out / name).read_bytes() for name in RESULTS} == {name: whole[name] for name in RESULTS}
 
 
 def test_a_run_does_not_go_on_with_other_data(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

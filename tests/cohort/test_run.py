@@ -80,3 +80,30 @@ def test_a_run_takes_no_folder_that_is_in_use(data: Path, tmp_path: Path, there:
     (tmp_path / ("manifest.json" if there == "a run" else "thesis.txt")).write_text("{}")
     assert run(["cohort", "run", *COMMON, "--data", str(data), "--out", str(tmp_path)]) == 2
     assert ("resume" if there == "a run" else "not empty") in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "there", [{}, {"notes.json": "no JSON"}, {"Observation.ndjson": '{"resourceType": "Observation", "id": "o1"}'}]
+)
+def test_a_run_of_which_nothing_can_come_leaves_its_folder_to_the_next(
+    there: dict[str, str], data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given, out = tmp_path / "given", tmp_path / "run"
+    given.mkdir()
+    for name, text in there.items():
+        (given / name).write_text(text)
+    assert run(["cohort", "run", *COMMON, "--data", str(given), "--out", str(out)]) == 11
+    told = capsys.readouterr().err
+    assert "where" in told
+    assert "resume" not in told
+    assert list(out.iterdir()) == []
+    assert run(["cohort", "run", *COMMON, "--data", str(data), "--out", str(out)]) == 0
+
+
+@pytest.mark.parametrize("option", ["--out", "--group", "--since", "--spark-remote"])
+def test_what_is_given_and_empty_is_refused(option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A shell's variable that is not set: not the folder at hand, not everybody, not the session of this machine."""
+    assert run(["cohort", "run", *COMMON, "--bulk", "https://ehr.example/fhir", "--out", "/dev/null/run", option, ""]) == 2
+    told = capsys.readouterr().err
+    assert option in told
+    assert "given and empty" in told

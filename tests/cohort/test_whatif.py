@@ -187,6 +187,7 @@ GUARD = named("guard", {"applies-if": {"when": {"sex": {"is": "male"}}, "then": 
         ({"reading": ["hb=x"]}, "one reading"),
         ({"reading": ["open=z"]}, 'no reading "z"'),
         ({"reading": ["open=x", "open=y"]}, "decided twice"),
+        ({"drop": ["hb"], "limit": ["hb=80 g/L"]}, "dropped as well"),
         ({"drop": ["two-a"]}, "too few"),
         ({"drop": ["inside"]}, "cannot be left out"),
         ({"drop": ["hb2"]}, "cannot be left out"),

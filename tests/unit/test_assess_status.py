@@ -168,7 +168,10 @@ def test_who_lives_has_no_such_criterion(who: Any) -> None:
 
 
 def test_a_patient_that_cannot_be_read_without_doubt_may_be_dead() -> None:
-    assert said(held(MET, facts=(person(flaws=(Flaw.MODIFIER,)),)).find("alive")) == ("unknown", "modifier")
+    alive = held(MET, facts=(person(flaws=(Flaw.MODIFIER,), version="2"),)).find("alive")
+    assert said(alive) == ("unknown", "modifier")
+    assert alive is not None and alive.evidence == (Evidence("Patient/p1", "2"),)
+    assert alive.settled_by == SettledBy(resource="Patient", question="Is the patient alive?")
 
 
 def test_the_implicit_criterion_is_not_counted_among_the_leaves() -> None:

@@ -112,7 +112,7 @@ def ladder(need: Need, patient: str, served: Served, limits: Limits, *, count: i
         steps.append(Step(False, ((whose,),), note))
     if not asks.alone:
         steps = [step for step in steps if (whose, *size) not in step.searches and (whose,) not in step.searches]
-    return steps + _demanded(need, whose, served, few)
+    return steps + _demanded(need, whose, served, few, note)
 
 
 def _whose(patient: str, declared: frozenset[str], asks: Asks) -> tuple[str, str] | None:
@@ -129,15 +129,15 @@ def _size(resource_type: str, served: Served, count: int | None) -> Params:
     return (*size, ("_include", wanted)) if included else size
 
 
-def _demanded(need: Need, whose: tuple[str, str], served: Served, lists: Sequence[str]) -> list[Step]:
+def _demanded(need: Need, whose: tuple[str, str], served: Served, lists: Sequence[str], hides: str) -> list[Step]:
     """For servers that want more than a patient and codes: every intent and status by name, then categories, which may hide
-    what is filed under another one, or under none."""
+    what is filed under another one, or under none. `hides` is the note of steps that have none of their own."""
     declared, codes = served.parameters(need.type), any(lists)
     steps = []
     for named in enumerations(need.type, declared, served.fhir_version):
         if codes:
-            steps.append(Step(False, tuple((*one, *named) for one in _cross(whose, ("code",), lists, ((),), ()))))
-        steps.append(Step(False, ((whose, *named),)))
+            steps.append(Step(False, tuple((*one, *named) for one in _cross(whose, ("code",), lists, ((),), ())), hides))
+        steps.append(Step(False, ((whose, *named),), hides))
     if need.type == "MedicationRequest" and "intent" in declared:
         steps.append(Step(False, ((whose, ("intent", "order,plan")),), _BY_INTENT))
     names = categories(need.type, need.categories) if "category" in declared else ()

@@ -10,8 +10,8 @@ import pytest
 
 from fhir_elig import places
 from fhir_elig.record import Need
-from fhir_elig.sources.planner import ladder, read_served
-from fhir_elig.sources.servers import VENDORS
+from fhir_elig.sources.planner import Served, ladder, read_served
+from fhir_elig.sources.servers import VENDORS, Asks, Quirk, Vendor
 from tests.sources.charts import CHART, CLEAN, HB, LABS, P1, fetch, ids, line, procedure
 from tests.sources.fakes import FHIR, Answer, Fake, capability, observation, ok, searchset
 from tests.sources.plans import Limits, metadata
@@ -40,6 +40,15 @@ def test_each_row_that_changes_a_question_has_an_answer_that_made_it() -> None:
         rows = [quirk for quirk in vendor.quirks if quirk.asks]
         folder = places.fixtures_root() / "servers" / vendor.name.split()[0].lower()
         assert len(list(folder.glob("answer-to-*.json"))) == len(rows), vendor.name
+
+
+def test_a_step_that_leaves_out_what_a_vendor_hides_says_so_on_every_rung() -> None:
+    hidden = ("status", "stopped")
+    vendor = Vendor("any", "any", (Quirk("hides", "2026-01-01", "none", Asks("MedicationRequest", also=(hidden,))),))
+    served = Served("4.0.1", {"MedicationRequest": frozenset({"patient", "status", "intent"})}, frozenset(), {}, vendor)
+    steps = ladder(DRUGS, "p1", served, Limits(), count=200, look_back=False)
+    assert any(("patient", "p1") in search and "intent" in dict(search) for step in steps for search in step.searches)
+    assert all(step.note for step in steps if not any(hidden in search for search in step.searches))
 
 
 def test_epic_is_never_asked_for_results_without_category_or_code() -> None:

@@ -32,9 +32,9 @@ def _given(names: Sequence[str], frame: Frame | None, context: Context) -> Itera
 
 
 def _speaks(result: Result, frame: Frame | None, context: Context) -> bool:
-    """A final result in the window that does not say negative."""
+    """A result in the window that does not say negative; a preliminary one is no proof, and makes a person look."""
     inside = frame is None or context.place(result.time, frame) in (Place.INSIDE, Place.PARTLY)
-    if not inside or result.counts is not Counts.YES or (result.value is None and not result.interpretation):
+    if not inside or result.counts not in (Counts.YES, Counts.NOT_FINAL) or (result.value is None and not result.interpretation):
         return False
     said = {qualitative(result, context)} if result.value is not None else set()
     return (said | interpreted(result, context)) != {"negative"}

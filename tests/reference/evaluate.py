@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from tests.reference import answers, changes, conditions, events, exposures, formulas, logic, people, results, subtypes, weighing
 from tests.reference.said import Said, negated, plain
@@ -52,6 +52,18 @@ def evaluate(case: Data) -> dict[str, Said]:
     protocol = case["protocol"]
     found = {node["id"]: of_node(node, world) for node in protocol.get("inclusion", ())}
     return found | {node["id"]: negated(plain(of_node(node, world))) for node in protocol.get("exclusion", ())}
+
+
+def doubted(case: Data) -> int:
+    """How many criteria, however deep, are unknown since nobody would believe the value."""
+    return sum("implausible" in one.reasons for one in _leaves(case["protocol"], world_of(case)))
+
+
+def _leaves(node: object, world: World) -> Iterator[Said]:
+    if isinstance(node, dict):
+        yield from (evaluator(node[name], world) for name, evaluator in KINDS.items() if isinstance(node.get(name), dict))
+    for inner in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+        yield from _leaves(inner, world)
 
 
 def of_node(node: Data, world: World, owner: str = "") -> Said:

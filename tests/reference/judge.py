@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from tests.reference.complete import Verdicts, every, needless, possible, sampled, unsound
-from tests.reference.evaluate import evaluate
+from tests.reference.evaluate import doubted, evaluate
 from tests.reference.product import verdicts
 from tests.reference.said import UNKNOWN
 
@@ -26,14 +26,15 @@ def disagreements(case: Row, product: Verdicts | None = None) -> list[str]:
 
 
 def unsound_in(case: Row, rng: Random, times: int, product: Verdicts | None = None) -> tuple[Row, list[str]] | None:
-    """A completion that contradicts a determined verdict, if chance finds one."""
+    """A completion that contradicts a determined verdict, if chance finds one; what nobody would believe is none."""
     product = product or verdicts(case)
     if all(verdict == UNKNOWN for verdict, *_ in product.values()) or _answered(case):
         return None
     for _ in range(times):
         completed = sampled(case, rng)
-        if completed is not case and possible(completed) and unsound(product, completed):
-            return completed, unsound(product, completed)
+        found = unsound(product, completed) if completed is not case and possible(completed) else []
+        if found and doubted(completed) <= doubted(case):
+            return completed, found
     return None
 
 

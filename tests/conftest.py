@@ -1,11 +1,12 @@
-"""What holds for the whole suite: no test is skipped on continuous integration, no log line and no exception tells of a patient
-or a token, and the shipped mappings are read once."""
+"""What holds for the whole suite: no test is skipped on continuous integration, no log line, no exception and nothing that a
+command says on stderr tells of a patient or a token, and the shipped mappings are read once."""
 
 from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Generator, Iterator
+import sys
+from collections.abc import Generator, Iterator, Sequence
 from functools import cache, wraps
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,8 @@ def _load_once(folder: Path) -> concepts.Concepts:
 # They are frozen, as a run needs them that shares them among all its patients. This stands before any module takes the name.
 concepts.load_concepts = _load_once
 
+from fhir_elig import cli  # noqa: E402  after that
+
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
@@ -60,7 +63,7 @@ class Canaries(logging.Handler):
         self.heard += [f"{record.name} {record.levelname}: {canary}" for canary in found_in(text)]
 
 
-raised: list[str] = []  # what exceptions of a test told
+raised: list[str] = []  # what exceptions and commands of a test told
 _plain = errors.FhirEligError.__init__
 
 
@@ -74,8 +77,36 @@ def _listened(self: errors.FhirEligError, *told: Any, **more: Any) -> None:
 errors.FhirEligError.__init__ = _listened  # type: ignore[method-assign]
 
 
+class Ear:
+    """A stream that keeps what is written to it and must not be."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> Any:
+        raised.extend(f"stderr: {canary}" for canary in found_in(text))
+        return self._stream.write(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+_run = cli.run
+
+
+@wraps(_run)
+def _run_listened(arguments: Sequence[str] | None = None) -> int:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "stderr", Ear(sys.stderr))
+        return _run(arguments)
+
+
+# Tests take the command from here, as they take the mappings: this stands before any module takes the name.
+cli.run = _run_listened
+
+
 @pytest.fixture(autouse=True)
-def _no_patient_and_no_token_in_a_log_or_an_exception(request: pytest.FixtureRequest) -> Iterator[None]:
+def _no_patient_and_no_token_in_a_log_an_exception_or_on_stderr(request: pytest.FixtureRequest) -> Iterator[None]:
     listener, root = Canaries(), logging.getLogger()
     level = root.level
     root.addHandler(listener)
@@ -87,4 +118,4 @@ def _no_patient_and_no_token_in_a_log_or_an_exception(request: pytest.FixtureReq
         root.removeHandler(listener)
         root.setLevel(level)
     assert not listener.heard, f"{request.node.nodeid}: a log line tells {listener.heard[:5]}"
-    assert not raised, f"{request.node.nodeid}: an exception tells {raised[:5]}"
+    assert not raised, f"{request.node.nodeid}: an exception, or stderr, tells {raised[:5]}"

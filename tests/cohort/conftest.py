@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from fhir_elig import _version
 from fhir_elig.cohort import results, settings
 from fhir_elig.cohort.matrix_file import write_matrix
 from fhir_elig.concepts import Concepts, load_concepts
@@ -71,7 +72,8 @@ def remote() -> Iterator[str]:
     server = SparkConnectServer("127.0.0.1", 0)
     server.start(background=True)
     with pytest.MonkeyPatch.context() as patch:
-        # A process of pytest-xdist has a main module without a file, which PySpark takes for its own doctests and ends.
-        patch.setattr(sys.modules["__main__"], "__file__", "pytest", raising=False)
+        # A process of pytest-xdist has a main module without a file, which PySpark takes for its own doctests and ends. The
+        # processes that a run starts load that file as theirs: it is there, and does nothing.
+        patch.setattr(sys.modules["__main__"], "__file__", _version.__file__, raising=False)
         yield f"sc://127.0.0.1:{server.listening_address[1]}"
     server.stop()

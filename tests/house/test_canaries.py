@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from fhir_elig.cli import run
 from fhir_elig.errors import DataError, SourceError
 from tests.canaries import NAMES, SECRETS
 from tests.conftest import Canaries, raised
@@ -36,3 +37,9 @@ def test_a_canary_in_an_exception_is_heard_wherever_it_stands() -> None:
     SourceError("refused", where=f"/Patient?name={NAMES[1]}")
     found, raised[:] = list(raised), []
     assert found == [f"DataError: {NAMES[0]}", f"SourceError: {NAMES[1]}"]
+
+
+def test_a_canary_that_a_command_says_is_heard() -> None:
+    assert run(["screen", "--protocol", SECRETS[0]]) == 2
+    found, raised[:] = list(raised), []
+    assert f"stderr: {SECRETS[0]}" in found

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 # The family names of the fixtures' patients, and what the hostile server's patient and the transport's tests are marked with.
-NAMES = ("Muster", "Beispiel", "Canaryname", "MRN-Canary-0815", "1979-11-23", "canary-p1")
+PATIENT = "canary-p1"  # the id of the hostile server's patient
+NAMES = ("Muster", "Beispiel", "Canaryname", "MRN-Canary-0815", "1979-11-23", PATIENT)
 SECRETS = ("canary-token-8a61", "canary-4711", "Bearer ", "client_assertion=")
 
 

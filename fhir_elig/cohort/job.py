@@ -20,7 +20,7 @@ from fhir_elig.cli.pipeline import PARTIAL, exit_code
 from fhir_elig.cohort.charts import store_medications
 from fhir_elig.cohort.checkpoint import Checkpoint
 from fhir_elig.cohort.facts.cache import keep_beside, why_not as why_no_facts
-from fhir_elig.cohort.folder import CHECKPOINT, RunFolder, clear, locked, writing
+from fhir_elig.cohort.folder import CHECKPOINT, RESULTS, RunFolder, clear, locked, writing
 from fhir_elig.cohort.ground import Complete, Ground, Survey, Unusable, base_of, first_orphans, lay, vouchers_of
 from fhir_elig.cohort.manifest import Counts, Input, Manifest, differences, make_manifest, write_manifest
 from fhir_elig.cohort.pieces import look, plan, shards_for
@@ -50,6 +50,7 @@ class Job:
     """One go at a run, from wherever its checkpoint stands. Raises UsageError and AuthoringError for what the options say."""
 
     method = "assess"  # of the Worker, for each shard
+    results: tuple[str, ...] = RESULTS  # the files that it leaves
 
     def __init__(self, folder: RunFolder, options: RunOptions, jobs: int = 1) -> None:
         self.folder, self.options, self.jobs = folder, options, jobs
@@ -104,8 +105,9 @@ class Job:
     def _to_the_end(self) -> Finished:
         with Checkpoint(self.folder.path(CHECKPOINT)) as checkpoint:
             self._check_plan(checkpoint)
-            if not self.folder.is_finished or self.manifest.counts is None:
+            if self.manifest.counts is None:
                 self._work(checkpoint)
+            self._tidy()
             return Finished(
                 self.manifest, exit_code(self._codes(checkpoint), self._counts.assessed), checkpoint.taken(), self.facts_anew
             )
@@ -221,6 +223,13 @@ class Job:
         if self.options.facts:
             keep_beside(self.folder, self.manifest, checkpoint, self.grounds[0].site)
         write_manifest(self.folder, self.manifest)
+
+    def _tidy(self) -> None:
+        """Remove the work folder of a run that is written; part of it may be gone, where a process was killed over it."""
+        lost = [name for name in self.results if not self.folder.path(name).is_file()]
+        if lost:
+            why = f"the run was at its end, and its file {lost[0]} is not there any more"
+            raise UsageError(why, where=str(self.folder.root), fix="run again into a new folder")
         with writing(self.folder.work):
             clear(self.folder.work)
 

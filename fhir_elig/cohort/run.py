@@ -40,7 +40,7 @@ def keep_facts(folder: RunFolder, jobs: int = 1) -> Finished:
     if not folder.kept.is_run:
         return job.begin()
     kept = read_manifest(folder.kept, FACTS_SCHEMA)
-    if folder.kept.is_finished and kept.counts is not None and not is_whole(folder.kept, kept):
+    if kept.counts is not None and not is_whole(folder.kept, kept):
         folder.kept.remove()
         return job.begin()
     return job.resume(kept)

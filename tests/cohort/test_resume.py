@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from fhir_elig.cli import run
-from fhir_elig.cohort import pieces
+from fhir_elig.cohort import job, pieces
 from fhir_elig.cohort.checkpoint import Checkpoint
 from fhir_elig.cohort.folder import RESULTS
 from tests.cohort.exports import COMMON, by_type, people, write
@@ -90,6 +90,34 @@ def test_resuming_a_run_that_is_done_changes_nothing(data: Path, whole: dict[str
     assert begin(data, out) == 0
     assert run(["cohort", "resume", str(out)]) == 0
     assert files(out) == whole
+
+
+def test_a_run_killed_while_its_work_folder_goes_is_done(data: Path, whole: dict[str, bytes], tmp_path: Path) -> None:
+    """All is written then, and part of what it was written from is gone."""
+    out = tmp_path / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(job, "clear", killed_half_way)
+        assert begin(data, out) == 130
+    assert run(["cohort", "resume", str(out)]) == 0
+    assert files(out) == whole
+    assert not (out / "work").exists()
+
+
+def killed_half_way(folder: Path) -> None:
+    for entry in sorted(folder.iterdir())[::2]:
+        entry.unlink()
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("name", RESULTS)
+def test_a_run_that_is_done_and_lacks_a_file_is_not_called_done(
+    data: Path, tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "run"
+    assert begin(data, out) == 0
+    (out / name).unlink()
+    assert run(["cohort", "resume", str(out)]) == 2
+    assert f"its file {name} is not there any more" in capsys.readouterr().err
 
 
 def test_a_run_killed_at_random_moments_ends_with_the_same_bytes(data: Path, whole: dict[str, bytes], tmp_path: Path) -> None:

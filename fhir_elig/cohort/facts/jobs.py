@@ -23,6 +23,7 @@ class Keeping(Job):
     """Reads the input of a run once more and keeps the facts. The folder is that of the cache, in that of the run."""
 
     method = "keep"
+    results = (FACTS, QUARANTINE)
 
     def __init__(self, folder: RunFolder, run: Manifest, jobs: int = 1) -> None:
         if is_kept(run.options.data):

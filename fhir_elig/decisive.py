@@ -9,9 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from fhir_elig.criteria.context import Context
+from fhir_elig.criteria.context import Branch, Child, Context
 from fhir_elig.criteria.logic import AppliesIf, outcome_of, strict
-from fhir_elig.criteria.node import Child, Node
 from fhir_elig.criteria.readings import Readings
 from fhir_elig.verdict import ALIVE, MET, NOT_APPLICABLE, NOT_MET, UNKNOWN, CriterionResult, Reason
 
@@ -23,7 +22,7 @@ _SETTLED_BY_DATA = frozenset(
 )  # fmt: skip
 
 
-def decisive(tops: Iterable[Node], context: Context, results: Sequence[CriterionResult]) -> list[CriterionResult]:
+def decisive(tops: Iterable[Branch], context: Context, results: Sequence[CriterionResult]) -> list[CriterionResult]:
     """Data comes first, then people's answers, then dates to come; within these the fewest steps from the top.
 
     `tops` are the protocol's criteria, `results` what is shown of them.
@@ -58,7 +57,7 @@ def _ways(child: Child, context: Context, guarded: bool) -> list[str]:
     return inside or ([node.id] if node.id else [])
 
 
-def _parts(node: Node, context: Context) -> Sequence[Child]:
+def _parts(node: Branch, context: Context) -> Sequence[Child]:
     """The parts whose verdicts make that of the node."""
     if not isinstance(node.kind, Readings):
         return node.kind.children

@@ -10,12 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from fhir_elig import times
-from fhir_elig.criteria.context import Context
-from fhir_elig.criteria.node import Node
+from fhir_elig.criteria.context import Branch, Context
 from fhir_elig.verdict import CriterionResult, Verdict
 
 Results = Sequence[CriterionResult]
-Users = Mapping[int, Sequence[Node]]
+Users = Mapping[int, Sequence[Branch]]
 
 MOST_DAYS = 1000  # a bound on the later days that are looked at
 
@@ -50,7 +49,7 @@ def _deaths(context: Context) -> list[int]:
     return [day for day in (died.first, died.last) if day > context.as_of.last] if died is not None else []
 
 
-def _evaluate_anew(users: Users, later: Context, nodes: Sequence[Node]) -> bool:
+def _evaluate_anew(users: Users, later: Context, nodes: Sequence[Branch]) -> bool:
     """Evaluate these nodes on a later day, and all that use one which gives something else; whether any of them did."""
     changed = False
     anew = {id(node): node for node in nodes}

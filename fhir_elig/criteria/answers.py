@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from fhir_elig.concepts import folded
+from fhir_elig.criteria.candidates import Candidate
 from fhir_elig.criteria.context import Context
 from fhir_elig.criteria.normal import limit_of_normal
-from fhir_elig.criteria.select import Candidate
 from fhir_elig.quantity import Interval, compare
 from fhir_elig.record import Coded, Flag, Result
 from fhir_elig.verdict import MET

@@ -9,13 +9,13 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, WithJsonSchema
 
 from fhir_elig import times
 from fhir_elig.concepts import Concepts
-from fhir_elig.criteria.context import Context, Frame
+from fhir_elig.criteria.context import Branch, Child, Context, Frame
 from fhir_elig.criteria.outcome import Outcome
 from fhir_elig.errors import Finding
 from fhir_elig.quantity import Analyte
@@ -23,9 +23,6 @@ from fhir_elig.record import Need
 from fhir_elig.times import When
 from fhir_elig.verdict import SettledBy
 from fhir_elig.windows import Bounds, window_bounds
-
-if TYPE_CHECKING:
-    from fhir_elig.criteria.node import Child, Node
 
 Path = tuple[str | int, ...]
 
@@ -67,7 +64,7 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 class Binder:
     """Resolves the names in a protocol and gathers every finding, each with its path in the document."""
 
-    def __init__(self, concepts: Concepts, nodes: Mapping[str, Node], milestones: Iterable[str]) -> None:
+    def __init__(self, concepts: Concepts, nodes: Mapping[str, Branch], milestones: Iterable[str]) -> None:
         self.concepts = concepts
         self.nodes = nodes
         self.milestones = frozenset(milestones)

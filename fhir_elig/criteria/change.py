@@ -17,11 +17,12 @@ from pydantic import Field, PrivateAttr, StrictBool, model_validator
 from fhir_elig import derive, times, units
 from fhir_elig.concepts import Concepts
 from fhir_elig.criteria.base import Binder, Kind, Model, Name, Path, SpanText, Text, Window, near
+from fhir_elig.criteria.candidates import Candidate, Found
 from fhir_elig.criteria.context import Context, Frame
 from fhir_elig.criteria.limits import show
 from fhir_elig.criteria.outcome import Outcome, reason_of, unknown
 from fhir_elig.criteria.picks import may_be_earliest, may_be_latest, one_verdict
-from fhir_elig.criteria.select import Candidate, Found, evidence_of, gather, interpret, mark_leaving, newest, superseded
+from fhir_elig.criteria.select import evidence_of, gather, interpret, mark_leaving, newest, superseded
 from fhir_elig.quantity import Analyte, Interval, Quantity, compare, parse_number
 from fhir_elig.record import Counts, Need, Result
 from fhir_elig.times import When

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Protocol
 
 import msgspec
 
 from fhir_elig import times
 from fhir_elig.concepts import Concepts, Match
+from fhir_elig.criteria.candidates import Found
 from fhir_elig.criteria.facts import Facts
 from fhir_elig.criteria.outcome import Outcome, unknown
 from fhir_elig.quantity import Interval
 from fhir_elig.record import NO_SUBJECT, Answer, Fact, Record
 from fhir_elig.times import LAST_DAY, Span, When
-from fhir_elig.verdict import Reason, SetAside
+from fhir_elig.verdict import CriterionResult, Reason, SetAside
 from fhir_elig.windows import AFTER, BEFORE, INSIDE, PARTLY, Bounds, Place
-
-if TYPE_CHECKING:
-    from fhir_elig.criteria.node import Node
-    from fhir_elig.criteria.select import Found
-
 
 NEVER = LAST_DAY + 1
 
@@ -67,6 +63,38 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     time_zone: str = "UTC"
 
 
+class Part(Protocol):
+    """What others see of a kind of criterion."""
+
+    @property
+    def children(self) -> tuple[Child, ...]: ...
+
+
+class Branch(Protocol):
+    """What others see of a node of the protocol (`node.Node`), without knowing all kinds of criterion."""
+
+    @property
+    def id(self) -> str | None: ...
+
+    @property
+    def text(self) -> str: ...
+
+    @property
+    def kind(self) -> Part: ...
+
+    @property
+    def kind_name(self) -> str: ...
+
+    def inner(self) -> Iterator[tuple[tuple[str | int, ...], Child]]: ...
+
+    def outcome(self, context: Context, /) -> Outcome: ...
+
+    def result(self, outcome: Outcome, /) -> CriterionResult: ...
+
+
+Child = Branch | str  # a node, or the name of one
+
+
 class Context:
     """One evaluation of one record at one date.
 
@@ -79,7 +107,7 @@ class Context:
         record: Record,
         run: Run,
         concepts: Concepts,
-        nodes: Mapping[str, Node],
+        nodes: Mapping[str, Branch],
         stand_ins: Mapping[str, str],
     ) -> None:
         self.record = record
@@ -87,14 +115,14 @@ class Context:
         self.concepts = concepts
         self.nodes = nodes
         self.stand_ins = stand_ins
-        self.facts = Facts(record, run, concepts)
+        self.facts = Facts(record, concepts, run.as_of.end, run.answers.get(record.patient, ()))
         self.as_of = run.as_of
         self.quiet = False  # only the verdicts matter: nothing is written out for people
         self.frames: dict[tuple[str, str, str], Frame | None] = {}
         self.series: dict[tuple[object, ...], list[Found]] = {}  # results by kind, by who reads them
         self.seen: tuple[tuple[When, Fact] | None, When | None] | None = None  # the latest contact, and the next one to come
         self.memo: dict[int, Outcome] = {}
-        self.dues: dict[int, tuple[int, Node]] = {}
+        self.dues: dict[int, tuple[int, Branch]] = {}
         # A part of a day, or several days, look different from the day after as a whole.
         self.latest_due = NEVER if _is_one_day(run.as_of, run.time_zone) else run.as_of.last + 1
         self.due = self.latest_due

@@ -9,11 +9,12 @@ from pydantic import Field
 
 from fhir_elig.concepts import Concepts
 from fhir_elig.criteria.base import Binder, Model, Path, near
+from fhir_elig.criteria.candidates import Candidate, Found
 from fhir_elig.criteria.context import Context, Frame
 from fhir_elig.criteria.formula import SKIP, Formula
 from fhir_elig.criteria.formulary import FORMULAS
 from fhir_elig.criteria.nearest import Input, analyte_of as analyte_of_input
-from fhir_elig.criteria.select import Candidate, Found, gather, interpret
+from fhir_elig.criteria.select import gather, interpret
 from fhir_elig.quantity import Analyte, Interval, Reading
 from fhir_elig.record import Result
 from fhir_elig.verdict import Reason, SetAside

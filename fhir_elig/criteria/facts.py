@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from operator import itemgetter
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TypeVar, cast
 
 from fhir_elig.concepts import Concepts, Match
 from fhir_elig.quantity import Reading
 from fhir_elig.record import Answer, Contact, Counts, Event, Fact, Medication, Problem, Record, Result
 from fhir_elig.times import When
-
-if TYPE_CHECKING:
-    from fhir_elig.criteria.context import Run
 
 # Members of an Enum that are asked for often: in Python 3.11 they are found more slowly in their class than here.
 _YES, _OTHER = Counts.YES, Match.NO
@@ -24,9 +21,12 @@ Matched = TypeVar("Matched", Event, Medication, Problem)
 
 
 class Facts:
-    """A record's facts, arranged once for all criteria: results by concept, dated contacts, who the patient is."""
+    """A record's facts, arranged once for all criteria: results by concept, dated contacts, who the patient is.
 
-    def __init__(self, record: Record, run: Run, concepts: Concepts) -> None:
+    `answers` are those that people gave beside the chart, `now` is the instant at which the date of the assessment ends.
+    """
+
+    def __init__(self, record: Record, concepts: Concepts, now: int, answers: Iterable[Answer] = ()) -> None:
         self.results: dict[str, list[Result]] = {}
         self.doubtful: dict[str, list[Result]] = {}
         self.mixed: set[str] = set()
@@ -43,10 +43,10 @@ class Facts:
                 self.mixed.add(result.reference)
         self.any_missing = bool(record.refused) or any(entry.broken for entry in record.retrieved)
         self.answers: dict[str, list[Answer]] = {}
-        for answer in (*record.answers, *run.answers.get(record.patient, ())):
+        for answer in (*record.answers, *answers):
             self.answers.setdefault(answer.item, []).append(answer)
         self._record = record
-        self._now = run.as_of.end
+        self._now = now
 
     @cached_property
     def contacts(self) -> list[tuple[When, Fact]]:

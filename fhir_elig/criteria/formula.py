@@ -12,11 +12,12 @@ from fractions import Fraction
 import msgspec
 
 from fhir_elig import derive
+from fhir_elig.criteria.candidates import Candidate
 from fhir_elig.criteria.context import Context, Frame
 from fhir_elig.criteria.limits import show
 from fhir_elig.criteria.nearest import Input, analyte_of, nearest, together
 from fhir_elig.criteria.patient import age_on, sexes_for_ranges
-from fhir_elig.criteria.select import Candidate, evidence_of, hull, interpret
+from fhir_elig.criteria.select import evidence_of, hull, interpret
 from fhir_elig.quantity import Interval, Reading
 from fhir_elig.record import Counts, Person, Result
 from fhir_elig.times import When

@@ -10,21 +10,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from fractions import Fraction
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
 from fhir_elig import units
-from fhir_elig.criteria.base import Binder, Path
+from fhir_elig.criteria.base import Binder, Model, Path
+from fhir_elig.criteria.candidates import Candidate
 from fhir_elig.criteria.context import Context
 from fhir_elig.criteria.normal import Normal, limit_of_normal
 from fhir_elig.criteria.outcome import Outcome, reason_of
-from fhir_elig.criteria.select import Candidate
 from fhir_elig.quantity import Analyte, Interval, compare, parse_number
 from fhir_elig.verdict import MET, NOT_MET, UNKNOWN, Reason, SetAside, Verdict, agree, all_of
-
-if TYPE_CHECKING:
-    from fhir_elig.criteria.observation import Value
 
 MULTIPLE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?[x×] ?(ULN|LLN)")
 _UNSEEN = Fraction(1, 10**30)  # the relative width of a value that was computed with a power or a root
@@ -59,7 +56,7 @@ class Limits(msgspec.Struct, frozen=True):
     limits: tuple[Limit, ...]
 
     @classmethod
-    def bind(cls, value: Value, analyte: Analyte | None, binder: Binder, path: Path) -> Limits:
+    def bind(cls, value: Model, analyte: Analyte | None, binder: Binder, path: Path) -> Limits:
         """Parse the limits of a criterion; findings for amounts that mean nothing or contradict each other."""
         found = []
         for key in SIDES:

@@ -29,7 +29,7 @@ from fhir_elig.verdict import (
 )
 
 if TYPE_CHECKING:
-    from fhir_elig.criteria.node import Child  # a node, or the name of one; `node` ties the models together
+    from fhir_elig.criteria.context import Child  # to pydantic it is that of `node`, which ties the models together
 
 
 def outcome_of(child: Child, context: Context) -> Outcome:

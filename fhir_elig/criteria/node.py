@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cached_property
-from typing import Annotated
+from typing import Annotated, cast
 
 import msgspec
 from pydantic import Discriminator, Field, StrictBool, StrictInt, Tag, model_validator
@@ -96,10 +96,10 @@ class Node(Model):
     def inner(self) -> Iterator[tuple[Path, Child]]:
         """The nodes directly inside, with their paths."""
         for path, child in self.kind.parts():
-            yield (self.kind_name, *path), child
+            yield (self.kind_name, *path), cast("Child", child)
         if self.unless is not None:
             for path, child in self.unless.parts():
-                yield ("unless", *path), child
+                yield ("unless", *path), cast("Child", child)
 
     def bind(self, binder: Binder, path: Path) -> None:
         """Resolve everything inside; names of other nodes must exist."""

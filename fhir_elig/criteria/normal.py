@@ -12,9 +12,9 @@ from fractions import Fraction
 import msgspec
 
 from fhir_elig import times, units
+from fhir_elig.criteria.candidates import Candidate
 from fhir_elig.criteria.context import Context
 from fhir_elig.criteria.patient import sexes_for_ranges
-from fhir_elig.criteria.select import Candidate
 from fhir_elig.quantity import Analyte, Interval, Quantity, Range, compare, fraction
 from fhir_elig.record import ReferenceRange, Value
 from fhir_elig.verdict import MET, NOT_MET, SetAside

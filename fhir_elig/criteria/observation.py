@@ -14,13 +14,12 @@ from fhir_elig.concepts import Concepts
 from fhir_elig.criteria import derived
 from fhir_elig.criteria.answers import above_own_range, interpreted, qualitative
 from fhir_elig.criteria.base import Binder, Kind, Model, Path, Text, Window
+from fhir_elig.criteria.candidates import Candidate, Found
 from fhir_elig.criteria.context import Context, Frame
 from fhir_elig.criteria.limits import Limits, judge
 from fhir_elig.criteria.outcome import Outcome, flaw_reason, unknown
 from fhir_elig.criteria.picks import Pick, picked, taken
 from fhir_elig.criteria.select import (
-    Candidate,
-    Found,
     evidence_of,
     gather,
     interpret,

@@ -10,9 +10,9 @@ from enum import StrEnum
 
 import msgspec
 
+from fhir_elig.criteria.candidates import Candidate
 from fhir_elig.criteria.context import Frame
 from fhir_elig.criteria.outcome import Outcome, unknown
-from fhir_elig.criteria.select import Candidate
 from fhir_elig.quantity import Interval, Reading
 from fhir_elig.times import END, When
 from fhir_elig.verdict import MET, NOT_MET, UNKNOWN, Reason, all_of, any_of

@@ -16,7 +16,7 @@ from fhir_elig.times import ALWAYS, When
 from fhir_elig.verdict import MET, NOT_APPLICABLE, NOT_MET, UNKNOWN, CriterionResult, Reason
 
 if TYPE_CHECKING:
-    from fhir_elig.criteria.node import Child
+    from fhir_elig.criteria.context import Child  # to pydantic it is that of `node`, which ties the models together
 
 
 class Unless(Guarded):

@@ -20,7 +20,7 @@ from fhir_elig.record import Need
 from fhir_elig.verdict import MET, NOT_APPLICABLE, NOT_MET, UNKNOWN, Reason, SettledBy
 
 if TYPE_CHECKING:
-    from fhir_elig.criteria.node import Child
+    from fhir_elig.criteria.context import Child  # to pydantic it is that of `node`, which ties the models together
 
 
 class Score(Kind):

@@ -11,38 +11,16 @@ from collections.abc import Callable, Iterable, Sequence
 import msgspec
 
 from fhir_elig import units
+from fhir_elig.criteria.candidates import Candidate, Found
 from fhir_elig.criteria.context import Context, Frame
 from fhir_elig.criteria.outcome import Outcome, flaw_reason, unknown
 from fhir_elig.quantity import Analyte, Interval, Quantity, Range, Reading
 from fhir_elig.record import Coded, Counts, Result
-from fhir_elig.times import When
 from fhir_elig.verdict import Evidence, Reason, SetAside
 from fhir_elig.windows import AFTER, BEFORE, INSIDE, PARTLY, Place
 
 _YES, _NEVER = Counts.YES, (Counts.NO, Counts.NEGATIVE)  # in Python 3.11 a member is found more slowly in its class
 RESTRICTED_ABSENCE = frozenset({"masked", "not-permitted"})
-
-
-class Candidate(msgspec.Struct, kw_only=True, gc=False):
-    """One result (or a value derived from several) that a criterion may take."""
-
-    result: Result
-    time: When | None
-    reading: Reading
-    evidence: tuple[Evidence, ...]
-    sure: bool = True  # surely there, and surely inside the window
-    notes: tuple[str, ...] = ()
-    derived: bool = False
-    doubt: Reason = Reason.COMPARATOR  # why the verdict is unknown where the value lies on both sides of a limit
-
-
-class Found(msgspec.Struct, kw_only=True):
-    """All results for a criterion, sorted: candidates, and what was set aside and why."""
-
-    candidates: list[Candidate]
-    aside: list[SetAside]
-    too_old: list[Result]
-    not_final: list[Result]
 
 
 def interpret(result: Result, analyte: Analyte, context: Context) -> Reading:

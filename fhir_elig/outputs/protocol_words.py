@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from typing import cast
 
 from fhir_elig.criteria.attestation import Attestation
-from fhir_elig.criteria.base import Kind
 from fhir_elig.criteria.change import Change
 from fhir_elig.criteria.condition import Condition
+from fhir_elig.criteria.context import Branch, Child, Part
 from fhir_elig.criteria.event import EventKind
 from fhir_elig.criteria.logic import AppliesIf
 from fhir_elig.criteria.medication import Exposure
@@ -86,7 +86,7 @@ def _remarks(node: Node) -> Iterator[str]:
         yield f"unless {_child(node.unless.when)}: then {_child(node.unless.then)}"
 
 
-def describe(node: Node) -> str:
+def describe(node: Branch) -> str:
     """What a node asks, in one sentence."""
     kind = node.kind
     if isinstance(kind, Readings):
@@ -94,19 +94,18 @@ def describe(node: Node) -> str:
         return _child(chosen)
     if isinstance(kind, AppliesIf):
         return f"only if {_child(kind.when)}: {_child(kind.then)}"
-    inside = [child for _, child in kind.parts()]
-    if inside and not isinstance(kind, Score):
-        return f"{node.kind_name}: {'; '.join(_child(child) for child in inside)}"
+    if kind.children and not isinstance(kind, Score):
+        return f"{node.kind_name}: {'; '.join(map(_child, kind.children))}"
     return _leaf(kind)
 
 
-def _child(child: Node | str) -> str:
+def _child(child: Child) -> str:
     if isinstance(child, str):
         return child
     return child.id or describe(child)
 
 
-def _leaf(kind: Kind) -> str:
+def _leaf(kind: Part) -> str:
     match kind:
         case Age():
             return f"age in completed years at {kind.at}, {kind.limit_text}"

@@ -47,10 +47,10 @@ def test_the_usual_function_is_under_ten_lines() -> None:
 
 
 def test_there_are_no_import_cycles() -> None:
+    """Not for a type either, but in the package's own `__init__`, which hands out names when they are asked for."""
     known = names()
     graph = {
-        module.name: {found.module for found in module.imports(known) if found.module in known and not found.typing}
-        - {module.name}
+        module.name: {found.module for found in module.imports(known) if found.module in known} - {module.name, "fhir_elig"}
         for module in modules()
     }
     assert rules.cycles(graph) == []

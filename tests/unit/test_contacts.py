@@ -15,7 +15,7 @@ TO_COME = (contact("2025-06-20"), contact("2025-06-10"))
 
 
 def facts(*contacts: Contact) -> Facts:
-    return Facts(Record(patient="p1", person=None, contacts=contacts), run(), concepts())
+    return Facts(Record(patient="p1", person=None, contacts=contacts), concepts(), run().as_of.end)
 
 
 def test_the_latest_contact_is_the_last_by_reference_of_those_that_began_last() -> None:

@@ -8,9 +8,9 @@ from itertools import product
 
 import pytest
 
+from fhir_elig.criteria.candidates import Candidate
 from fhir_elig.criteria.outcome import Outcome
 from fhir_elig.criteria.picks import Pick, picked
-from fhir_elig.criteria.select import Candidate
 from fhir_elig.quantity import Interval, Reading
 from fhir_elig.record import Result
 from fhir_elig.verdict import MET, Reason

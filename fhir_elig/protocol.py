@@ -74,7 +74,7 @@ class Protocol:
 
     def needs(self) -> tuple[Need, ...]:
         """Resource types and codes that its criteria read; the Patient always."""
-        found = [need for node in self.walk() for need in node.kind.needs(self.concepts)]
+        found = [need for node in self.walk() for need in node.needs(self.concepts)]
         return merge_needs([Need("Patient"), *found])
 
     def walk(self) -> Iterator[Node]:

@@ -258,12 +258,16 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Need(msgspec.Struct, frozen=True):
-    """What a protocol must read: a resource type, its codes (None: all), and how far back (a day; None: all of it)."""
+    """What a protocol must read: a resource type, its codes (None: all), and how far back (a day; None: all of it).
+
+    `concepts` names what the codes were expanded from: it has the categories and patterns of codes too, which no search lists.
+    """
 
     type: str
     codes: frozenset[str] | None = None
     since: int | None = None
     categories: frozenset[str] = frozenset()
+    concepts: frozenset[str] = frozenset()
 
 
 MEDICATION_TYPES = ("MedicationRequest", "MedicationStatement", "MedicationDispense", "MedicationAdministration")
@@ -279,5 +283,5 @@ def merge_needs(needs: Iterable[Need]) -> tuple[Need, ...]:
             continue
         codes = None if old.codes is None or need.codes is None else old.codes | need.codes
         since = None if old.since is None or need.since is None else min(old.since, need.since)
-        merged[need.type] = Need(need.type, codes, since, old.categories | need.categories)
+        merged[need.type] = Need(need.type, codes, since, old.categories | need.categories, old.concepts | need.concepts)
     return tuple(merged[name] for name in sorted(merged))

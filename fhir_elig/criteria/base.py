@@ -110,6 +110,12 @@ def near(word: str, known: Iterable[str]) -> str:
     return f"did you mean {' or '.join(close)}?" if close else f"use one of: {', '.join(names[:12])}"
 
 
+def results_of(names: Iterable[str], concepts: Concepts) -> Need:
+    """The results of these concepts."""
+    wanted = frozenset(names)
+    return Need("Observation", concepts.expand(sorted(wanted)), concepts=wanted)
+
+
 class Kind(Model):
     """One kind of criterion."""
 
@@ -121,6 +127,7 @@ class Kind(Model):
         self.__dict__.update(bound)
 
     def needs(self, concepts: Concepts) -> Iterable[Need]:
+        """All that its evaluation looks at: what nobody asks for may be missing from a record, and changes nothing."""
         return ()
 
     def parts(self) -> Iterable[tuple[Path, Child]]:

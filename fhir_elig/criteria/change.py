@@ -16,7 +16,7 @@ from pydantic import Field, PrivateAttr, StrictBool, model_validator
 
 from fhir_elig import derive, times, units
 from fhir_elig.concepts import Concepts
-from fhir_elig.criteria.base import Binder, Kind, Model, Name, Path, SpanText, Text, Window, near
+from fhir_elig.criteria.base import Binder, Kind, Model, Name, Path, SpanText, Text, Window, near, results_of
 from fhir_elig.criteria.candidates import Candidate, Found
 from fhir_elig.criteria.context import Context, Frame
 from fhir_elig.criteria.limits import show
@@ -118,7 +118,8 @@ class Change(Kind):
         return frozenset(name for series in self.kinds for name in series.concepts)
 
     def needs(self, concepts: Concepts) -> Iterable[Need]:
-        yield Need("Observation", concepts.expand(sorted(self._names)))
+        answers = (Need("QuestionnaireResponse"),) if self.measurable else ()
+        return (results_of(self._names, concepts), *answers)
 
     def evaluate(self, context: Context) -> Outcome:
         frame = self.window.frame(context)

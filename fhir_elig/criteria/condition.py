@@ -17,7 +17,7 @@ from pydantic import Field, PrivateAttr, StrictBool
 from fhir_elig import times
 from fhir_elig.concept_sets import remember
 from fhir_elig.concepts import Concepts, Match
-from fhir_elig.criteria.base import Binder, Kind, Path, SpanText, Window
+from fhir_elig.criteria.base import Binder, Kind, Path, SpanText, Window, results_of
 from fhir_elig.criteria.context import Context, Frame
 from fhir_elig.criteria.hints import hinted
 from fhir_elig.criteria.outcome import Outcome, flaw_reason, unknown
@@ -86,7 +86,7 @@ class Condition(Kind):
         if self.hint_medications:
             yield from (Need(name) for name in MEDICATION_TYPES)
         if self.hint_results:
-            yield Need("Observation", concepts.expand(self.hint_results))
+            yield results_of(self.hint_results, concepts)
 
     def evaluate(self, context: Context) -> Outcome:
         if self.window is None:

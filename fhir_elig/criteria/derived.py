@@ -39,6 +39,11 @@ class Derivation(Model):
         """All concepts that it reads."""
         return frozenset(concept for source in self.sources.values() for concept in source.concepts)
 
+    @cached_property
+    def supporting(self) -> frozenset[str]:
+        """All concepts that it lists and never uses."""
+        return frozenset(concept for source in self.sources.values() for concept in source.supporting)
+
 
 def candidates(derivation: Derivation, frame: Frame, context: Context) -> Found:
     """One candidate for each result of the formula's first input in the window."""

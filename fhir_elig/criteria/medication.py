@@ -15,17 +15,17 @@ from pydantic import Field, PrivateAttr, StrictInt
 from fhir_elig import times
 from fhir_elig.concepts import Concepts, Match
 from fhir_elig.criteria.agents import Agent
-from fhir_elig.criteria.base import Binder, Kind, Path, SpanText, Window
+from fhir_elig.criteria.base import Binder, Kind, Path, SpanText, Window, results_of
 from fhir_elig.criteria.condition import Absence
 from fhir_elig.criteria.context import Context, Frame
 from fhir_elig.criteria.courses import Course, course_of, perhaps_denied, same_drug
 from fhir_elig.criteria.days import CLIPPED, Days, Enough, bridge, long_enough, span_days, subtract, to_spare, union
-from fhir_elig.criteria.doses import within_dose
+from fhir_elig.criteria.doses import WEIGHT, by_weight, weight_lost, within_dose
 from fhir_elig.criteria.outcome import Outcome, flaw_reason, unknown
 from fhir_elig.criteria.reach import Reach, Whichever
 from fhir_elig.criteria.washout import absent, why_open
 from fhir_elig.record import MEDICATION_TYPES, Counts, Medication, Need, Strength
-from fhir_elig.verdict import MET, Evidence, Reason, SetAside, SettledBy
+from fhir_elig.verdict import MET, UNKNOWN, Evidence, Reason, SetAside, SettledBy
 
 
 class Method(StrEnum):
@@ -90,7 +90,9 @@ class Exposure(Kind):
             binder.finding(path, "FE0210", "the absence of a last episode cannot be told", "use another method, or absence: open")
 
     def needs(self, concepts: Concepts) -> Iterable[Need]:
-        return (Need(name) for name in (*MEDICATION_TYPES, *(("Encounter",) if self.absence is Absence.CLOSED else ())))
+        yield from (Need(name) for name in (*MEDICATION_TYPES, *(("Encounter",) if self.absence is Absence.CLOSED else ())))
+        if any(by_weight(agent) for agent in self.agents):
+            yield results_of(WEIGHT, concepts)
 
     def evaluate(self, context: Context) -> Outcome:
         frame = self.window.frame(context)
@@ -99,6 +101,8 @@ class Exposure(Kind):
         reach = Reach(frame, self.half_lives, self.whichever)
         courses = list(self._courses(reach, context))
         outcome = self._judge(courses, reach, context)
+        if outcome.verdict is UNKNOWN:
+            outcome = weight_lost(courses, outcome, context)
         aside = tuple(SetAside(c.medication.reference, c.why) for c in courses if c.why)
         return outcome.plus(settled_by=outcome.settled_by or self._settled, set_aside=aside, provisional=bool(frame.stand_in))
 

@@ -12,6 +12,7 @@ from typing import Annotated, cast
 import msgspec
 from pydantic import Discriminator, Field, StrictBool, StrictInt, Tag, model_validator
 
+from fhir_elig.concepts import Concepts
 from fhir_elig.criteria.attestation import Attestation, answered
 from fhir_elig.criteria.base import Binder, Kind, Model, Name, Path
 from fhir_elig.criteria.change import Change
@@ -26,6 +27,7 @@ from fhir_elig.criteria.patient import Age, Sex
 from fhir_elig.criteria.readings import Readings, Unless, Weigh
 from fhir_elig.criteria.score import Score
 from fhir_elig.criteria.subtype import Subtype
+from fhir_elig.record import Need
 from fhir_elig.verdict import NOT_MET, UNKNOWN, CriterionResult, Reason, SettledBy
 
 KINDS = (
@@ -100,6 +102,12 @@ class Node(Model):
         if self.unless is not None:
             for path, child in self.unless.parts():
                 yield ("unless", *path), cast("Child", child)
+
+    def needs(self, concepts: Concepts) -> Iterator[Need]:
+        """All that its own evaluation looks at, without that of the nodes inside."""
+        yield from self.kind.needs(concepts)
+        if self.attestable:
+            yield Need("QuestionnaireResponse")
 
     def bind(self, binder: Binder, path: Path) -> None:
         """Resolve everything inside; names of other nodes must exist."""

@@ -13,7 +13,7 @@ from fhir_elig import units
 from fhir_elig.concepts import Concepts
 from fhir_elig.criteria import derived
 from fhir_elig.criteria.answers import above_own_range, interpreted, qualitative
-from fhir_elig.criteria.base import Binder, Kind, Model, Path, Text, Window
+from fhir_elig.criteria.base import Binder, Kind, Model, Path, Text, Window, results_of
 from fhir_elig.criteria.candidates import Candidate, Found
 from fhir_elig.criteria.context import Context, Frame
 from fhir_elig.criteria.limits import Limits, judge
@@ -117,7 +117,7 @@ class Value(Kind):
             _check_bands(self._bands, binder, where)
 
     def needs(self, concepts: Concepts) -> Iterable[Need]:
-        yield Need("Observation", concepts.expand(sorted(self._reads)))
+        yield results_of(self._reads | self._lists, concepts)
 
     def evaluate(self, context: Context) -> Outcome:
         frame = self.window.frame(context)
@@ -172,6 +172,12 @@ class Value(Kind):
         """The concepts that its value is read from, or derived from."""
         derivations = (derivation for derivation in (self.derive, self.or_derive) if derivation is not None)
         return frozenset(self.concepts).union(*(one.concepts for one in derivations))
+
+    @cached_property
+    def _lists(self) -> frozenset[str]:
+        """The concepts whose results are listed as set aside."""
+        derivations = (derivation for derivation in (self.derive, self.or_derive) if derivation is not None)
+        return frozenset(self.set_aside).union(*(one.supporting for one in derivations))
 
     def _find(self, frame: Frame, context: Context) -> Found:
         if self.derive is not None:

@@ -16,7 +16,8 @@ from fhir_elig.record import MEDICATION_TYPES
 
 _WIDTH = 110
 _PERSON = "a person's answer"
-_ONLY_SUPPORTS = frozenset({"Encounter"})  # shows contact; other records show it too
+# Encounters show contact, as other records do; answers are beside what a criterion reads, where it is not for people alone.
+_ONLY_SUPPORTS = frozenset({"Encounter", "QuestionnaireResponse"})
 
 
 class Level(StrEnum):

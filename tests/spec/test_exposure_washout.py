@@ -20,6 +20,7 @@ from tests.spec.table import (
     Row,
     assessed,
     check,
+    code_of,
     concepts,
     contact,
     drug,
@@ -257,6 +258,27 @@ BODY = [
         "no-record",
     ),
     Row(
+        "another weight may be in a resource that could not be read",
+        (*WEIGHT, Refused("Observation/x", "Observation", "NaN"), taken(PRED, *MAY_28, dose="91")),
+        PER_KG,
+        "unknown",
+        "incomplete",
+    ),
+    Row(
+        "no weight is in one with another code",
+        (*WEIGHT, Refused("Observation/x", "Observation", "NaN", (code_of("hemoglobin"),)), taken(PRED, *MAY_28, dose="91")),
+        PER_KG,
+        "met",
+        "in-range",
+    ),
+    Row(
+        "nothing taken is no dose, whatever the weight",
+        (*SEEN, Refused("Observation/x", "Observation", "NaN")),
+        PER_KG,
+        "not-met",
+        "absent",
+    ),
+    Row(
         "a weight of last year says nothing",
         (*SEEN, lab("weight", "60 kg", "2024-01-01"), taken(PRED, *MAY_28, dose="91")),
         PER_KG,
@@ -379,6 +401,15 @@ def test_a_wash_out_ends_on_the_day_after_its_last_day() -> None:
         found = result(f"not:\n{indent(AZA_30, '  ')}", *taken_in_may, contact("2025-06-08"), as_of=day)
         assert found.verdict.value == verdict
         assert found.recoverable is (verdict == "not-met")
+
+
+def test_a_dose_for_each_kilogram_stands_as_long_as_the_weight_does() -> None:
+    long_ago = lab("weight", "60 kg", "2025-03-10")  # its 90 days end on 8 June
+    daily = taken(PRED, "2025-05-01", "2025-05-29", dose="91")
+    assert said(result(PER_KG, *SEEN, long_ago, daily)) == ("met", "in-range")
+    assert assessed(PER_KG, *SEEN, long_ago, daily).valid_until == "2025-06-09"
+    assert said(result(PER_KG, *SEEN, long_ago, daily, as_of="2025-06-08")) == ("met", "in-range")
+    assert said(result(PER_KG, *SEEN, long_ago, daily, as_of="2025-06-09")) == ("unknown", "no-record")
 
 
 def test_half_lives_end_too() -> None:

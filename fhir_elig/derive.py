@@ -138,20 +138,21 @@ def prednisone_equivalent(milligrams: Fraction, equal_to_five: Sequence[Fraction
     return Interval(min(doses), max(doses))
 
 
-def score(weights: Mapping[str, int], groups: Iterable[Sequence[str]], present: Iterable[str], absent: Iterable[str]) -> Interval:
-    """Points of a score: of a group the highest present item counts once; items not known may or may not be there.
+def score(
+    weights: Mapping[str, int], groups: Iterable[Sequence[str]], present: Iterable[str], absent: Iterable[str]
+) -> frozenset[int]:
+    """All points that a score may have: of a group the highest present item counts once; items not known may or may not be there.
 
-    Points may be negative. The interval is the smallest that holds the points of every way in which the open items turn out.
+    Points may be negative. One way in which the open items turn out gives each of them, and no way gives another.
     """
     yes, no = set(present), set(absent)
     grouped = [list(group) for group in groups]
     together = {item for group in grouped for item in group}
     alone = [[item] for item in weights if item not in together]
-    low = high = 0
+    totals = {0}
     for group in (*grouped, *alone):
         sure = [weights[item] for item in group if item in yes]
         may_be = [weights[item] for item in group if item not in yes and item not in no]
-        none = max(sure, default=0)  # what the group gives if none of its open items is there
-        low += none if sure else min(0, *may_be) if may_be else 0
-        high += max(none, *may_be) if may_be else none
-    return Interval(Fraction(low), Fraction(high))
+        ways = {max(sure, default=0), *(max([*sure, more]) for more in may_be)}
+        totals = {total + way for total in totals for way in ways}
+    return frozenset(totals)

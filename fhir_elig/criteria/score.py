@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from pydantic import Field, PrivateAttr, StrictInt, model_validator
@@ -15,7 +14,6 @@ from fhir_elig.criteria.base import Binder, Kind, Name, Path
 from fhir_elig.criteria.context import Context
 from fhir_elig.criteria.logic import outcome_of, shown, strict
 from fhir_elig.criteria.outcome import Outcome, unknown
-from fhir_elig.quantity import Interval, compare
 from fhir_elig.record import Need
 from fhir_elig.verdict import MET, NOT_APPLICABLE, NOT_MET, UNKNOWN, Reason, SettledBy
 
@@ -47,11 +45,11 @@ class Score(Kind):
             raise ValueError(f"a group or a computed item has no points: {', '.join(strange)}")
         if self.at_least is None and self.at_most is None:
             raise ValueError("a score needs a limit: at-least or at-most")
-        span = self._points([], [])
-        if self.at_least is not None and span.high is not None and span.high < self.at_least:
-            raise ValueError(f"the items give {span.high} points at most: nobody can meet {self.at_least}")
-        if self.at_most is not None and span.low is not None and span.low > self.at_most:
-            raise ValueError(f"the items give {span.low} points at least: nobody can meet {self.at_most}")
+        points = self._points([], [])
+        if self.at_least is not None and max(points) < self.at_least:
+            raise ValueError(f"the items give {max(points)} points at most: nobody can meet {self.at_least}")
+        if self.at_most is not None and min(points) > self.at_most:
+            raise ValueError(f"the items give {min(points)} points at least: nobody can meet {self.at_most}")
         return self
 
     _criterion: str = PrivateAttr(default="")
@@ -67,8 +65,9 @@ class Score(Kind):
     def needs(self, concepts: Concepts) -> Iterable[Need]:
         yield Need("QuestionnaireResponse")
 
-    def _points(self, yes: list[str], no: list[str]) -> Interval:
-        return derive.score(self.items, self.groups, yes, no).scaled(Fraction(1), Fraction(self.base))
+    def _points(self, yes: list[str], no: list[str]) -> frozenset[int]:
+        """All points that are possible where these items are there, and those are not."""
+        return frozenset(self.base + points for points in derive.score(self.items, self.groups, yes, no))
 
     def evaluate(self, context: Context) -> Outcome:
         told = {item: strict(outcome_of(child, context)) for item, child in self.computed.items()}
@@ -79,8 +78,9 @@ class Score(Kind):
         yes = [item for item in self.items if item in known and known[item].verdict is MET]
         no = [item for item in self.items if item in known and known[item].verdict in (NOT_MET, NOT_APPLICABLE)]
         points = self._points(yes, no)
-        verdict = compare(points, self._limit())
-        total = f"{points.low} points" if points.is_point else f"{points.low} to {points.high} points"
+        enough = {self._is_within(each) for each in points}
+        verdict = UNKNOWN if len(enough) > 1 else MET if enough == {True} else NOT_MET
+        total = f"{min(points)} points" if len(points) == 1 else f"{min(points)} to {max(points)} points"
         decided = Outcome(verdict=verdict, reason=Reason.IN_RANGE if verdict is MET else Reason.OUT_OF_RANGE)
         if verdict is UNKNOWN:
             decided = self._open(known, told).plus(notes=(total,) if known else ())
@@ -108,9 +108,8 @@ class Score(Kind):
         question = f"which of these are present: {', '.join(people)}?"
         return unknown(reason, settled_by=SettledBy(resource="QuestionnaireResponse", question=question))
 
-    def _limit(self) -> Interval:
-        low, high = (None if end is None else Fraction(end) for end in (self.at_least, self.at_most))
-        return Interval(low, high)
+    def _is_within(self, points: int) -> bool:
+        return (self.at_least is None or points >= self.at_least) and (self.at_most is None or points <= self.at_most)
 
     def limit_text(self) -> str:
         """`>= 9`, `<= 6`, or both."""

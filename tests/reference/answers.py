@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from tests.reference.said import MET, NOT_MET, UNKNOWN, Said, merged, said, unknown
+from collections.abc import Mapping
+from itertools import combinations
+
+from tests.reference.said import MET, NOT_MET, UNKNOWN, Said, merged, plain, said, unknown
 from tests.reference.spans import moved
 from tests.reference.windows import Data, World
 
@@ -51,16 +54,24 @@ def settled(computed: Said, owner: str, world: World) -> Said:
     return Said(UNKNOWN, merged([told, computed])) if told.verdict == UNKNOWN else told
 
 
-def score(kind: Data, world: World, owner: str) -> Said:
-    """The points that are sure, and those that are possible, against the threshold."""
+def score(kind: Data, world: World, owner: str, computed: Mapping[str, Said]) -> Said:
+    """The points of each way in which the items that nobody can tell turn out, against the limits.
+
+    An item is what its criterion says of it, if it has one that says something; else what people say.
+    """
     under = kind.get("answers-of") or owner
-    told = {item: answered(f"{under}/{item}", world) for item in kind["items"]}
-    sure = {item for item, one in told.items() if one is not None and one.verdict == MET}
-    possible = sure | {item for item, one in told.items() if one is None or one.verdict == UNKNOWN}
-    if _points(kind, sure) >= kind["at-least"]:
-        return said(MET, "in-range")
-    if _points(kind, possible) < kind["at-least"]:
-        return said(NOT_MET, "out-of-range")
+    told: dict[str, Said | None] = {}
+    for item in kind["items"]:
+        by_chart = plain(computed[item]) if item in computed else None
+        told[item] = by_chart if by_chart and by_chart.verdict != UNKNOWN else answered(f"{under}/{item}", world) or by_chart
+    present = {item for item, one in told.items() if one is not None and one.verdict == MET}
+    waiting = [item for item, one in told.items() if one is None or one.verdict == UNKNOWN]
+    ways = [present | set(some) for count in range(len(waiting) + 1) for some in combinations(waiting, count)]
+    verdicts = {kind.get("at-least", -99) <= _points(kind, way) <= kind.get("at-most", 99) for way in ways}
+    if len(verdicts) == 1:
+        return said(MET, "in-range") if verdicts == {True} else said(NOT_MET, "out-of-range")
+    if set(waiting) <= set(computed):
+        return Said(UNKNOWN, plain(computed[waiting[0]]).reasons)
     return unknown("needs-person", "not-found")
 
 
@@ -69,4 +80,4 @@ def _points(kind: Data, present: set[str]) -> int:
     groups = [set(group) for group in kind.get("groups", ())]
     grouped = set().union(*groups) if groups else set()
     alone = sum(kind["items"][item] for item in present - grouped)
-    return int(alone + sum(max((kind["items"][item] for item in present & group), default=0) for group in groups))
+    return int(kind.get("base", 0) + alone + sum(max((kind["items"][i] for i in present & group), default=0) for group in groups))

@@ -107,11 +107,21 @@ def _decided(rng: Random) -> Row:
 def _leaf(rng: Random, attestable: float = 0.15) -> Row:
     name = rng.choices(list(LEAVES), [weight for *_, weight in LEAVES.values()])[0]
     leaf: Row = LEAVES[name][0](rng)
+    if name == "score" and rng.random() < 0.5:
+        told = rng.sample(sorted(leaf["score"]["items"]), rng.choice((1, 1, 2, 3)))
+        leaf["score"]["computed"] = {item: _told(rng) for item in told}
     asked = next(iter(leaf.values())).get("window", {})
     at_screening = asked.get("milestone") == "screening" and "after" not in asked
     if at_screening and rng.random() < attestable:
         return {**leaf, "id": "m", "text": "t", "attestable": True, "question": "is it so?"}
     return leaf
+
+
+def _told(rng: Random) -> Row:
+    """A criterion that tells whether an item of a score is there."""
+    name = weighed(rng, {"value": 4, "age": 1, "condition": 3, "event": 2, "exposure": 1, "formula": 2})
+    leaf: Row = LEAVES[name][0](rng)
+    return {"applies-if": {"when": _leaf(rng), "then": leaf}} if rng.random() < 0.2 else leaf
 
 
 def _person(rng: Random, as_of: str) -> Row:

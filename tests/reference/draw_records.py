@@ -166,10 +166,14 @@ def attestation(rng: Random) -> Row:
 
 
 def score(rng: Random) -> Row:
-    items = {"a": 4, "b": 3, "c": 5, "d": 2}
-    return {
-        "score": {"items": items, "at-least": rng.choice((4, 5, 7, 9))} | ({"groups": [["a", "b"]]} if rng.random() < 0.5 else {})
-    }
+    """Items, some in a group; one that takes a point away, points that everybody has, a limit on either side or both."""
+    items = {"a": 4, "b": 3, "c": 5, "d": 2} | ({"e": -1} if rng.random() < 0.3 else {})
+    made: Row = {"items": items} | ({"groups": [["a", "b"]]} if rng.random() < 0.5 else {})
+    made |= {"base": rng.choice((1, 3))} if rng.random() < 0.2 else {}
+    limits = {"least": ("at-least",), "most": ("at-most",), "both": ("at-least", "at-most")}[
+        weighed(rng, {"least": 6, "most": 2, "both": 1})
+    ]
+    return {"score": made | {limit: rng.choice((4, 5, 7) if limit == "at-least" else (7, 9, 10)) for limit in limits}}
 
 
 def said_of(rng: Random, owner: str, run: Row, items: tuple[str, ...] = ()) -> list[Row]:

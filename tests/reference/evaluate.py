@@ -25,7 +25,6 @@ KINDS = {
     "subtype": subtypes.subtype,
     "weigh": weighing.weigh,
 }
-SAID = {"attestation": answers.attestation, "score": answers.score}
 
 
 def world_of(case: Data) -> World:
@@ -79,9 +78,12 @@ def _of_kind(node: Data, world: World, owner: str) -> Said:
     for name, evaluator in KINDS.items():
         if name in node:
             return evaluator(node[name], world)
-    for name, asked in SAID.items():
-        if name in node:
-            return asked(node[name], world, owner)
+    if "attestation" in node:
+        return answers.attestation(node["attestation"], world, owner)
+    if "score" in node:
+        items = node["score"].get("computed", {})
+        told = {item: of_node(child, world, owner) for item, child in items.items()}
+        return answers.score(node["score"], world, owner, told)
     return _combined(node, world, owner)
 
 

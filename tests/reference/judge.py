@@ -40,7 +40,8 @@ def unsound_in(case: Row, rng: Random, times: int, product: Verdicts | None = No
 
 def _answered(case: Row) -> bool:
     """A person's answer settles what could not be computed; what is computed later goes before it, as it should."""
-    return "attestable" in str(case["protocol"]) and any(row["kind"] == "answer" for row in case["rows"])
+    settles = any(word in str(case["protocol"]) for word in ("attestable", "computed"))
+    return settles and any(row["kind"] == "answer" for row in case["rows"])
 
 
 def enumerated(case: Row, product: Verdicts) -> tuple[int, list[str]]:

@@ -13,7 +13,7 @@ from fhir_elig.verdict import MET
 
 def qualitative(result: Result, context: Context) -> str | None:
     """`negative` or `positive` as a result says it by code or by its whole text; `conflicting`
-    if it says both, None if it says neither clearly."""
+    if it says both, None if it says neither clearly. Beside a code only words that the tables know say something."""
     value = result.value
     if isinstance(value, Flag):
         return "positive" if value.value else "negative"
@@ -21,7 +21,7 @@ def qualitative(result: Result, context: Context) -> str | None:
         return None
     said = {context.concepts.answers[code] for code in value.codes if code in context.concepts.answers}
     word = context.concepts.answers.get(folded(value.text)) if value.text else None
-    if word in ("negative", "positive") or (value.text and not said):
+    if word is not None or (value.text and not said):
         said.add(word or "unclear")
     if {"negative", "positive"} <= said:
         return "conflicting"

@@ -246,7 +246,9 @@ class Value(Kind):
                 return next(iter(shown)), Reason.IN_RANGE
             return None, Reason.CONFLICTING if shown else Reason.NOT_FOUND
         if interval is not None:
-            said = self._by_band(interval, candidate, context)
+            coded, said = said, self._by_band(interval, candidate, context)
+            if said is not None and coded not in (None, said):  # a text that is a number beside a code
+                said = "conflicting"
         if said is None and candidate.reading.reason not in (None, Reason.NOT_NUMERIC):
             return None, candidate.reading.reason
         if said is None:

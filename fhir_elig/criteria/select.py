@@ -83,7 +83,7 @@ def gather(
         place = context.position(result.time, frame)
         if place is not BEFORE:
             _sort_in(result, place, frame, make, found, interpreted)
-        elif result.counts is _YES and result.value is not None:
+        elif result.counts is _YES and (result.value is not None or (interpreted and result.interpretation)):
             found.too_old.append(result)
     for name in names:
         for result in context.facts.doubtful.get(name, ()):

@@ -7,7 +7,7 @@ from itertools import count
 from random import Random
 from typing import Any
 
-from tests.reference import draw_evidence, draw_formulas, draw_records, draw_series, draw_values, drawing
+from tests.reference import draw_answers, draw_evidence, draw_formulas, draw_records, draw_series, draw_values, drawing
 from tests.reference.drawing import maybe, weighed
 
 Row = dict[str, Any]
@@ -15,6 +15,7 @@ CHARTS_OF_ONE = 8  # charts that one protocol is held against: building protocol
 
 LEAVES: dict[str, tuple[Any, Any, int]] = {
     "value": (draw_values.criterion, draw_values.rows, 10),
+    "answer": (draw_answers.criterion, draw_answers.rows, 4),
     "age": (draw_records.age, draw_records.nobody, 2),
     "sex": (draw_records.sex, draw_records.nobody, 2),
     "condition": (draw_records.condition, draw_records.problems, 6),
@@ -137,8 +138,8 @@ def leaves(node: Any) -> Iterator[tuple[str, Row]]:
     """Every criterion of a kind that reads the chart, however deep."""
     if isinstance(node, dict):
         for key, inner in node.items():
-            if key in LEAVES and isinstance(inner, dict):
-                yield ("formula" if "derive" in inner else key), inner
+            if key in LEAVES and isinstance(inner, dict) and key != "answer":
+                yield ("formula" if "derive" in inner else "answer" if "answer" in inner else key), inner
             yield from leaves(inner) if key != "weigh" else ()
     elif isinstance(node, list):
         for inner in node:

@@ -13,6 +13,7 @@ from fhir_elig.record import (
     Counts,
     Dose,
     Event,
+    Flag,
     Flaw,
     Medication,
     Person,
@@ -98,8 +99,12 @@ def quantity(row: Row, key: str = "value") -> Quantity:
 
 
 def _value(row: Row) -> Value | None:
-    if row.get("absent"):
+    if row.get("absent") or row.get("bare"):
         return None
+    if "flag" in row:
+        return Flag(row["flag"])
+    if "coded" in row:
+        return Coded(codes=tuple(row["coded"]), text=row.get("text", ""))
     if "text" in row:
         return Coded(text=row["text"])
     if "high" in row:
@@ -125,6 +130,7 @@ def _result(row: Row, zone: str) -> Result:
         value=_value(row),
         time=_span(row, zone) or (issued.until() if issued else None),
         absent=row.get("absent", ""),
+        interpretation=tuple(row.get("interpretation", ())),
         ranges=ranges,
         specimen=row.get("specimen", ""),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
@@ -31,9 +32,12 @@ def _head(row: Row) -> dict[str, Any]:
     return head
 
 
+def _codings(sent: Iterable[str]) -> list[dict[str, str]]:
+    return [dict(zip(("system", "code"), code.split("|"), strict=True)) for code in sent]
+
+
 def _concept(row: Row) -> dict[str, Any]:
-    coding = [dict(zip(("system", "code"), code.split("|"), strict=True)) for code in codes(row)]
-    return _kept(coding=coding, text=row.get("text") if row["kind"] != "result" else None)
+    return _kept(coding=_codings(codes(row)), text=row.get("text") if row["kind"] != "result" else None)
 
 
 def _kept(**fields: Any) -> dict[str, Any]:
@@ -56,6 +60,12 @@ def _quantity(row: Row, key: str = "value") -> dict[str, Any]:
 def _value(row: Row) -> dict[str, Any]:
     if row.get("absent"):
         return {"dataAbsentReason": {"coding": [{"system": f"{ROOT}/data-absent-reason", "code": row["absent"]}]}}
+    if row.get("bare"):
+        return {}
+    if "flag" in row:
+        return {"valueBoolean": row["flag"]}
+    if "coded" in row:
+        return {"valueCodeableConcept": _kept(coding=_codings(row["coded"]), text=row.get("text"))}
     if "text" in row:
         return {"valueString": row["text"]}
     if "high" in row:
@@ -78,7 +88,8 @@ def _observation(row: Row) -> dict[str, Any]:
     own = _kept(
         status=row.get("status", "final"), code=_concept(row), issued=row.get("issued"), referenceRange=ranges, specimen=specimen
     )
-    return own | _value(row) | _time(row, "effective")
+    shown = [{"coding": _codings([code])} for code in row.get("interpretation", ())]
+    return own | _kept(interpretation=shown) | _value(row) | _time(row, "effective")
 
 
 def _code(system: str, code: str | None) -> dict[str, Any] | None:
@@ -102,7 +113,7 @@ def _statement(row: Row) -> dict[str, Any]:
     route = route_codes(row["route"]) if row.get("route") else ()
     dosage: dict[str, Any] = {}
     if route:
-        dosage["route"] = {"coding": [dict(zip(("system", "code"), code.split("|"), strict=True)) for code in route]}
+        dosage["route"] = {"coding": _codings(route)}
     if row.get("dose"):
         dosage["timing"] = {"repeat": {"frequency": 1, "period": 1, "periodUnit": "d"}}
         dosage["doseAndRate"] = [{"doseQuantity": {"value": Decimal(row["dose"]), "unit": "mg", "system": UCUM, "code": "mg"}}]

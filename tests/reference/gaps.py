@@ -60,7 +60,15 @@ def _within(node: Row) -> list[str | None]:
 
 def _unstated(case: Row) -> frozenset[str]:
     known = {analyte for analyte, *_ in case["run"].get("limits", ())}
-    return frozenset(ANALYTES if "ULN" in str(case["protocol"]) else ()) - known
+    return _normals(case["protocol"]) - known
+
+
+def _normals(node: Any) -> frozenset[str]:
+    """The analytes that a protocol holds against multiples of their limits of normal."""
+    inner = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
+    asks = isinstance(node, dict) and any("ULN" in str(node.get(key)) for key in BOUNDS)
+    own = frozenset(CONCEPTS[name] for name in node.get("concepts", ()) if name in CONCEPTS) if asks else frozenset()
+    return own.union(*map(_normals, inner))
 
 
 def variants(row: Row, at: Points, most: int) -> list[Row | None]:
@@ -108,9 +116,10 @@ def _result_gaps(row: Row, at: Points) -> list[list[Row | None]]:
     if not row.get("time"):
         found.append([{**_less(row, "issued"), "time": text} for text in _long_ago(row, at, "issued")])
     analyte = ANALYTES[CONCEPTS[row["concept"]]] if row.get("concept") in CONCEPTS else None
+    hidden = row.get("absent") in ("masked", "not-permitted")
     if analyte is None:
-        return found
-    if row.get("absent") in ("masked", "not-permitted"):
+        return [*found, *([[{**_less(row, "absent"), "text": text} for text in ("negative", "positive")]] if hidden else [])]
+    if hidden:
         unit = next(iter(analyte.units))
         filled = [{**_less(row, "absent"), "value": _text(number), "unit": unit} for number in _turns(row, at, None, None)]
         found.append([*filled])
@@ -167,7 +176,9 @@ def limits_of(node: Any, concept: str) -> set[F]:
     found = {limit for inner in node.values() for limit in limits_of(inner, concept)}
     if concept in node.get("concepts", ()):
         analyte = ANALYTES[CONCEPTS[concept]]
-        for text in (str(node[key]) for key in BOUNDS if key in node):
+        bands = node.get("answer", {})
+        stated = (node, *(bands[name] for name in ("negative", "positive") if name in bands))
+        for text in (str(one[key]) for one in stated for key in BOUNDS if key in one):
             number, _, unit = text.partition(" ")
             uppers = analyte.believed if unit == "x ULN" and analyte.believed else (analyte.units[unit] if unit else F(1),)
             found |= {F(number) * upper for upper in uppers}

@@ -57,6 +57,8 @@ def _parts(row: Data) -> tuple[Between, str, list[F]] | Said:
     """The interval as sent, its unit, and the numbers that were sent."""
     if "text" in row:
         return _read(row["text"])
+    if "value" not in row:
+        return unknown("not-numeric")
     if "high" in row:
         low, high = F(row["value"]), F(row["high"])
         return (Between(low, high), row.get("unit", ""), [low, high]) if low <= high else unknown("not-numeric")
@@ -159,6 +161,11 @@ def _stated(row: Data, analyte: Analyte, sex: str) -> list[F]:
         if analyte.believed[0] <= upper <= analyte.believed[1]:
             found.append(upper)
     return found
+
+
+def uppers_stated(row: Data, analyte: Analyte) -> list[F]:
+    """Upper limits that the result states for everybody."""
+    return _stated(row, analyte, "")
 
 
 def _of_site(row: Data, world: World, asked: str) -> list[F]:

@@ -9,6 +9,7 @@ from itertools import combinations
 
 from tests.reference.limits import judge, limit_of, number_of
 from tests.reference.numbers import ANALYTES, CONCEPTS, Between, compare
+from tests.reference.qualitative import judged
 from tests.reference.said import MET, NOT_MET, UNKNOWN, Said, merged, one_for_all, said, unknown
 from tests.reference.spans import Span
 from tests.reference.windows import AFTER, BEFORE, IN, MAYBE, Data, Window, World, until, window
@@ -45,9 +46,11 @@ def _cut(kind: Data, inside: Sequence[Placed], found: Said) -> Said:
     return found if found.verdict == alone else unknown("incomplete")
 
 
-def _empty(row: Data) -> bool:
-    """A result without a value, for a reason that hides nothing: it is set aside."""
-    return bool(row.get("absent")) and row["absent"] not in HIDDEN
+def _empty(row: Data, kind: Data) -> bool:
+    """A result without a value, for a reason that hides nothing: it is set aside, unless an answer is asked for and shown."""
+    if row.get("absent"):
+        return row["absent"] not in HIDDEN
+    return bool(row.get("bare")) and not ("answer" in kind and row.get("interpretation"))
 
 
 def time_of(row: Data, world: World) -> Span:
@@ -63,8 +66,10 @@ def of_window(row: Data, kind: Data, world: World, asked: Window) -> list[Placed
     """The result, if it counts and may lie in the window."""
     time = time_of(row, world)
     where = asked.place(time)
-    if where in (BEFORE, AFTER) or row.get("status", "final") not in FINAL or _empty(row):
+    if where in (BEFORE, AFTER) or row.get("status", "final") not in FINAL or _empty(row, kind):
         return []
+    if "answer" in kind:
+        return [Placed(time, where == IN, judged(row, kind))]
     number = number_of(row, ANALYTES[CONCEPTS[row["concept"]]])
     return [Placed(time, where == IN, judge(row, kind, world), None if isinstance(number, Said) else number)]
 
@@ -73,6 +78,8 @@ def _nothing(rows: Sequence[Data], world: World, asked: Window) -> Said:
     reasons = set()
     for row in rows:
         where = asked.place(time_of(row, world))
+        if row.get("bare") and not row.get("interpretation"):
+            continue  # it says nothing, wherever it lies
         if row.get("status", "final") in FINAL and where == BEFORE:
             reasons |= {
                 "too-old",
@@ -124,10 +131,10 @@ def _most(values: Sequence[Between], highest: bool) -> Between:
     if not highest:
         most = _most([Between(_minus(one.high), _minus(one.low), one.high_open, one.low_open) for one in values], highest=True)
         return Between(_minus(most.high), _minus(most.low), most.high_open, most.low_open)
-    lows = [(one.low, not one.low_open) for one in values if one.low is not None]
+    lows = [(one.low, one.low_open) for one in values if one.low is not None]  # of two equal ones the open one lies higher
     highs = [(one.high, not one.high_open) for one in values if one.high is not None]
-    low, high = max(lows, default=(None, True)), max(highs) if len(highs) == len(values) else (None, True)
-    return Between(low[0], high[0], not low[1], not high[1])
+    low, high = max(lows, default=(None, False)), max(highs) if len(highs) == len(values) else (None, True)
+    return Between(low[0], high[0], low[1], not high[1])
 
 
 def _minus(number: Fraction | None) -> Fraction | None:

@@ -74,7 +74,28 @@ def test_the_vectors(vector: dict[str, Any]) -> None:
 
 CODED = [
     Row("the grey zone", (quant("10 [IU]/L"),), HCG, "unknown", "comparator"),
-    Row("a code and a text", (qual(Coded(codes=(SCT + "260385009",), text="see comment")),), HCG, "met", "in-range"),
+    Row(
+        "a code and words that nobody lists",
+        (qual(Coded(codes=(SCT + "260385009",), text="by assay B")),),
+        HCG,
+        "met",
+        "in-range",
+    ),
+    Row(
+        "a code and words that are known to be unclear",
+        (qual(Coded(codes=(SCT + "260385009",), text="weakly positive")),),
+        HCG,
+        "unknown",
+        "not-numeric",
+    ),
+    Row(
+        "a code and a number that contradict each other",
+        (quant(Coded(codes=(SCT + "10828004",), text="3 [IU]/L")),),
+        HCG,
+        "unknown",
+        "conflicting",
+    ),
+    Row("a code and a number that agree", (quant(Coded(codes=(SCT + "260385009",), text="3 [IU]/L")),), HCG, "met", "in-range"),
     Row(
         "codes that contradict each other",
         (qual(Coded(codes=(SCT + "260385009", SCT + "260373001"))),),
@@ -136,6 +157,13 @@ CODED = [
     Row("asked for a positive one, found none", (qual("negative"),), POSITIVE, "not-met", "out-of-range"),
     Row("an unclear answer of a qualitative test", (qual("weakly positive"),), HCG, "unknown", "not-numeric"),
     Row("no value, but an interpretation that says it", (qual(None, interpretation=(V3 + "NEG",)),), HCG, "met", "in-range"),
+    Row(
+        "no value, but an interpretation of long ago",
+        (qual(None, on="2025-01-10", interpretation=(V3 + "NEG",)),),
+        HCG,
+        "unknown",
+        "too-old",
+    ),
     Row(
         "no value, and an interpretation that says nothing",
         (qual(None, interpretation=(V3 + "N",)),),

@@ -19,14 +19,12 @@ from typing import NamedTuple
 import msgspec
 
 from fhir_elig import derive
-from fhir_elig.criteria.agents import Agent, DayDose
-from fhir_elig.criteria.context import Context, Frame
+from fhir_elig.criteria.agents import DayDose
+from fhir_elig.criteria.context import Context
 from fhir_elig.criteria.courses import Course
 from fhir_elig.criteria.days import Days, common, subtract, touching, union
-from fhir_elig.criteria.outcome import Outcome
-from fhir_elig.criteria.select import hull, interpret
 from fhir_elig.quantity import Interval, compare, fraction, parse_number, point
-from fhir_elig.record import Counts, Dose, Medication, Strength
+from fhir_elig.record import Dose, Medication, Strength
 from fhir_elig.verdict import MET, NOT_MET
 
 _ZERO = Fraction(0)
@@ -38,9 +36,6 @@ _MILLIGRAMS = {
     "mcg": Fraction(1, 1000),
 }
 
-WEIGHT = frozenset({"weight"})
-_DAYS_OF_A_WEIGHT = 90  # before the milestone
-
 Drug = tuple[str, ...]
 
 # What an order calls one tablet or capsule: UCUM annotations, HL7 orderable drug forms, plain words; all in lower case.
@@ -51,14 +46,16 @@ _TABLETS = frozenset(
 _TABLET = re.compile(r"[^0-9/]+ ([0-9]+(?:\.[0-9]+)?) MG (?:[A-Z][A-Za-z -]* )?Oral (?:Tablet|Capsule)(?: \[[^\]]+\])?")
 
 
-def within_dose(courses: list[Course], limit: DayDose, frame: Frame, context: Context) -> None:
-    """Keep of each course the days on which the dose of the day lies within the limit; where it may, they are possible."""
+def within_dose(courses: list[Course], limit: DayDose, weight: Interval | None, context: Context) -> None:
+    """Keep of each course the days on which the dose of the day lies within the limit; where it may, they are possible.
+
+    A dose for each kilogram is one for that weight (kg; None: nobody knows it).
+    """
     adding = [course for course in courses if course.wide]
     for course in adding:
         course.dose = daily_dose(course.medication, limit.as_prednisone, context)
         if course.dose is None:
             course.notes = (*course.notes, "daily dose not recorded")
-    weight = _weight(frame, context) if limit.per_kg else None
     sure: Days = []
     perhaps: Days = []
     for first, last, dose in _doses(adding, context):
@@ -78,45 +75,11 @@ def within_dose(courses: list[Course], limit: DayDose, frame: Frame, context: Co
                 course.why = f"daily dose {'above' if limit.interval.low is None else 'below'} the limit"
 
 
-def by_weight(agent: Agent) -> bool:
-    """Whether its limit is a dose for each kilogram of body weight."""
-    return agent.limit is not None and agent.limit.per_kg
-
-
-def weight_lost(courses: list[Course], outcome: Outcome, context: Context) -> Outcome:
-    """What is not known of doses for each kilogram is not known since a weight may be missing, where one may."""
-    if not any(by_weight(course.agent) and course.possible for course in courses):
-        return outcome
-    lost = context.incomplete(("Observation",), WEIGHT)
-    return outcome if lost is None else lost.plus(evidence=outcome.evidence, notes=outcome.notes)
-
-
 def _each_kilogram(dose: Interval, weight: Interval | None) -> Interval:
     """The dose for each kilogram of a weight; of a weight that nobody knows it may be any."""
-    if weight is None or not weight.low or not weight.high:
-        return Interval(_ZERO)
-    return Interval((dose.low or _ZERO) / weight.high, None if dose.high is None else dose.high / weight.low)
-
-
-def _weight(frame: Frame, context: Context) -> Interval | None:
-    """All weights that may be of the 90 days before the milestone, in kg.
-
-    None if there is none, if one cannot be read, or if one may be missing.
-    """
-    last = min(frame.high.last, context.as_of.last)
-    analyte = context.concepts.analytes[context.concepts.by_name["weight"].analyte]
-    weights = [result for result in context.facts.of(("weight",)) if result.counts is Counts.YES]
-    read = []
-    for result in weights:
-        when = result.time
-        if when is not None:
-            context.mark(when.first)
-            context.mark(when.last + _DAYS_OF_A_WEIGHT + 1)
-        if when is None or last - _DAYS_OF_A_WEIGHT <= when.last and when.first <= last:
-            read.append(interpret(result, analyte, context).interval)
-    known = [interval for interval in read if interval is not None]
-    lost = context.incomplete(("Observation",), WEIGHT)
-    return hull(known) if known and len(known) == len(read) and lost is None else None
+    heaviest, lightest = (weight.high, weight.low) if weight is not None else (None, None)
+    low = (dose.low or _ZERO) / heaviest if heaviest else _ZERO
+    return Interval(low, dose.high / lightest if dose.high is not None and lightest else None)
 
 
 class _Kind(msgspec.Struct):

@@ -20,10 +20,11 @@ from fhir_elig.criteria.condition import Absence
 from fhir_elig.criteria.context import Context, Frame
 from fhir_elig.criteria.courses import Course, course_of, perhaps_denied, same_drug
 from fhir_elig.criteria.days import CLIPPED, Days, Enough, bridge, long_enough, span_days, subtract, to_spare, union
-from fhir_elig.criteria.doses import WEIGHT, by_weight, weight_lost, within_dose
+from fhir_elig.criteria.doses import within_dose
 from fhir_elig.criteria.outcome import Outcome, flaw_reason, unknown
 from fhir_elig.criteria.reach import Reach, Whichever
 from fhir_elig.criteria.washout import absent, why_open
+from fhir_elig.criteria.weights import WEIGHT, body_weight, by_weight, weight_lost
 from fhir_elig.record import MEDICATION_TYPES, Counts, Medication, Need, Strength
 from fhir_elig.verdict import MET, UNKNOWN, Evidence, Reason, SetAside, SettledBy
 
@@ -113,7 +114,8 @@ class Exposure(Kind):
         for agent, medications in self._matched(context).by_agent:
             mine = [course_of(each, agent, weakest, reach, context) for each in medications]
             if agent.limit is not None:
-                within_dose(mine, agent.limit, reach.frame, context)
+                weight = body_weight(self.window.milestone, context) if agent.limit.per_kg else None
+                within_dose(mine, agent.limit, weight, context)
             yield from mine
 
     def _matched(self, context: Context) -> _Matched:

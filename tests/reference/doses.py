@@ -8,9 +8,11 @@ from datetime import date
 from fractions import Fraction as F
 from itertools import combinations
 
-from tests.reference.numbers import Between, compare
+from tests.reference.limits import number_of
+from tests.reference.numbers import ANALYTES, Between, compare
+from tests.reference.results import FINAL, time_of
 from tests.reference.said import MET
-from tests.reference.windows import Data
+from tests.reference.windows import IN, MAYBE, Data, World, window
 
 # mg that equal 5 mg of prednisone, as mappings/concepts/equivalents.csv has them for the codes that are drawn.
 EQUALS = {"8640": (F(5), F(5)), "3264": (F("0.75"), F("0.75")), "1514": (F("0.6"), F("0.75"))}
@@ -28,8 +30,8 @@ class Told:
     may_hold: Days
 
 
-def by_dose(agent: Data, told: Sequence[Told], day: date) -> str:
-    """Whether the dose of the day counts; `told` are all records that may tell of it."""
+def by_dose(agent: Data, told: Sequence[Told], day: date, weight: Between | None) -> str:
+    """Whether the dose of the day counts; `told` are all records that may tell of it, `weight` all weights (None: any)."""
     if not agent.get("dose"):
         return MET
     low, high = F(0), F(0)
@@ -43,7 +45,30 @@ def by_dose(agent: Data, told: Sequence[Told], day: date) -> str:
         low += min(least for least, _ in found) if any(_within(one.taken, day) for one in mine) else F(0)
         high += max(most or F(0) for _, most in found)
         untold = untold or any(most is None for _, most in found)
-    return compare(Between(low, None if untold else high), _limit(agent["dose"]))
+    dose = Between(low, None if untold else high)
+    return compare(_each_kilogram(dose, weight) if "/kg" in str(agent["dose"]) else dose, _limit(agent["dose"]))
+
+
+def _each_kilogram(dose: Between, weight: Between | None) -> Between:
+    """Least by the heaviest, most by the lightest that the patient may be."""
+    least = dose.low / weight.high if weight and weight.high and dose.low else F(0)
+    return Between(least, dose.high / weight.low if weight and weight.low and dose.high is not None else None)
+
+
+def weight_of(kind: Data, world: World) -> Between | None:
+    """All weights that may be of the 90 days before the milestone; None where none surely is, or one may be any."""
+    asked = window({"milestone": kind["window"].get("milestone", "screening"), "before": "90 d"}, world)
+    if asked is None or "Observation" in world.broken:
+        return None
+    rows = [row for row in world.of("result") if row.get("concept") == "weight"]
+    rows = [row for row in rows if row.get("status", "final") in FINAL and row.get("absent") not in ("unknown", "error")]
+    placed = [(row, asked.place(time_of(row, world))) for row in rows]
+    told = [number_of(row, ANALYTES["weight"]) for row, where in placed if where in (IN, MAYBE)]
+    known = [number for number in told if isinstance(number, Between)]
+    if len(known) < len(told) or not any(where == IN for _, where in placed):
+        return None
+    lows, highs = [one.low for one in known], [one.high for one in known]
+    return Between(min(low or F(0) for low in lows), None if None in highs else max(high for high in highs if high is not None))
 
 
 def _within(days: Days, day: date) -> bool:

@@ -165,5 +165,12 @@ def _rows(rng: Random, made: Row) -> list[Row]:
     nodes = [made["protocol"].get(part, []) for part in ("inclusion", "exclusion")]
     found = [row for name, kind in leaves(nodes) for row in LEAVES[name][1](rng, kind, made["run"])]
     found += [row for owner, items in questions(nodes) for row in draw_records.said_of(rng, owner, made["run"], items)]
+    if "derive" in str(nodes):
+        found = [row for row in found if row.get("concept") != "weight" or _is_plain(row)]
     rng.shuffle(found)
     return [{**row, "id": f"r{index}"} for index, row in enumerate(found)]
+
+
+def _is_plain(row: Row) -> bool:
+    """A weight as the formulas of the reference read it: of a day or of no time, with its value, without a flaw."""
+    return "value" in row and "flaw" not in row and len(row.get("time", "2025-01-01")) == len("2025-01-01")

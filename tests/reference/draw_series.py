@@ -42,6 +42,8 @@ def _ceiling(rng: Random) -> Row:
     found = {rng.choice(("at-most", "at-most", "less-than", "at-least", "more-than")): rng.choice(("10 mg/d", "5 mg/d"))}
     if rng.random() < 0.2:
         found = {"more-than": "5 mg/d", "at-most": "15 mg/d"}
+    if rng.random() < 0.5:
+        found = {key: f"{int(text.split()[0]) / 100:g} mg/kg/d" for key, text in found.items()}
     return found | ({"as": "prednisone"} if rng.random() < 0.5 else {})
 
 
@@ -58,6 +60,8 @@ def _washout(rng: Random, kind: Row) -> Row:
 
 def courses(rng: Random, kind: Row, run: Row) -> list[Row]:
     """Courses of treatment; where their absence is asked for, fewer of them, and a visit."""
+    if "/kg" in str(kind):
+        return [*courses(rng, {**kind, "agents": [{"concept": "glucocorticoid"}]}, run), *_weights(rng, kind, run)]
     if kind.get("absence"):
         return [_course(rng, kind, run) for _ in range(weighed(rng, {0: 3, 1: 4, 2: 1}))] + seen(rng, kind, run)
     return [_course(rng, kind, run) for _ in range(weighed(rng, {0: 1, 1: 4, 2: 4, 3: 2}))]
@@ -80,6 +84,24 @@ def _course(rng: Random, kind: Row, run: Row) -> Row:
     else:
         row |= {"asserted" if shape == "told" else "end": (start + timedelta(length)).isoformat()}
     return row | maybe(rng, 0.03, "flaw", ("modifier", "restricted"))
+
+
+def _weights(rng: Random, kind: Row, run: Row) -> list[Row]:
+    """Weights at the edges of the 90 days that they count for, at which a usual dose lies on a limit for each kilogram."""
+    last = rng.choice(edges({**kind["window"], "before": "0 d"}, run))
+    found = []
+    for step in rng.sample((0, 0, 5, 30, -1, 89, 90, 91, 120), weighed(rng, {0: 1, 1: 6, 2: 4})):
+        row = _sent(rng, "weight", last - timedelta(step), F(rng.choice((100, 100, 100, 50, 99, 101))))
+        row |= {"time": row["time"][:7]} if "time" in row and rng.random() < 0.1 else {}
+        found.append(row | maybe(rng, 0.05, "flaw", ("modifier", "restricted")))
+        if rng.random() < 0.08:
+            found[-1] = {
+                "kind": "result",
+                "concept": "weight",
+                "time": last.isoformat(),
+                "absent": rng.choice(("masked", "error")),
+            }
+    return found
 
 
 def _dose(rng: Random) -> Row:

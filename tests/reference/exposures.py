@@ -22,7 +22,10 @@ def exposure(kind: Data, world: World) -> Said:
     groups = list(days.values()) if kind.get("method") == "per-drug" else [set().union(*days.values())]
     if max(len(one) for group in groups for one in episodes(group, kind)) >= _needed(kind):
         return said(MET, "in-range")
-    return not_taken(kind, world, asked, _needed(kind)) if kind.get("absence") == "closed" else Said(UNKNOWN)
+    found = not_taken(kind, world, asked, _needed(kind)) if kind.get("absence") == "closed" else Said(UNKNOWN)
+    if found.reasons and found.verdict == UNKNOWN and "/kg" in str(kind) and "Observation" in world.broken:
+        return Said(UNKNOWN, found.reasons | {"incomplete"})  # of weights a page is lost
+    return found
 
 
 def _needed(kind: Data) -> int:
@@ -36,7 +39,7 @@ def _sure(agent: Data, kind: Data, world: World, asked: Window) -> set[date]:
     concept = agent["concept"]
     low = back(concept, kind, world, asked)[0]
     high = min([day_of(ends.end, world.zone) for ends in asked.ends] + [world.as_of.last])
-    counts = day_counts(agent, world, lambda row: counted(row, kind))
+    counts = day_counts(agent, kind, world)
     denials = [row for row in world.of("drug") if row.get("status") == DENIED]
     found: set[date] = set()
     for row in world.of("drug"):

@@ -50,7 +50,7 @@ def _on(kind: Data, world: World) -> Said:
     if not asked.open:
         return decided
     if "implausible" in decided.reasons:  # a completion of that kind is none
-        return unknown("implausible", "pending-event")
+        return Said(UNKNOWN, decided.reasons | {"pending-event"})
     return Said(decided.verdict) if decided.verdict != MET else unknown("pending-event")
 
 

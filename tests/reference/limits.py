@@ -61,7 +61,11 @@ def _parts(row: Data) -> tuple[Between, str, list[F]] | Said:
         return unknown("not-numeric")
     if "high" in row:
         low, high = F(row["value"]), F(row["high"])
-        return (Between(low, high), row.get("unit", ""), [low, high]) if low <= high else unknown("not-numeric")
+        return (
+            (Between(low, high), row.get("unit", ""), [low, high])
+            if low <= high
+            else unknown("not-numeric", "no-unit", "unit-unknown")
+        )
     return _compared(row.get("comparator", ""), F(row["value"]), row.get("unit", ""))
 
 
@@ -87,7 +91,7 @@ def _read(text: str) -> tuple[Between, str, list[F]] | Said:
     if found is None:
         return unknown("not-numeric")
     low, high = F(found[1]), F(found[2])
-    return (Between(low, high), found[3] or "", [low, high]) if low <= high else unknown("not-numeric")
+    return (Between(low, high), found[3] or "", [low, high]) if low <= high else unknown("not-numeric", "no-unit", "unit-unknown")
 
 
 def _factor(unit: str, row: Data, analyte: Analyte) -> F | Said:

@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from fractions import Fraction as F
 
 from tests.reference.absence import contact, known_as_another
-from tests.reference.doses import Told, by_dose
+from tests.reference.doses import Told, by_dose, weight_of
 from tests.reference.events import MEDICATIONS, use
 from tests.reference.said import NOT_MET, UNKNOWN, Said, said, unknown
 from tests.reference.spans import FAR_PAST, day_of, every_day, midnight
@@ -49,7 +49,7 @@ def not_taken(kind: Data, world: World, asked: Window, needed: int) -> Said:
         name = agent["concept"]
         rows = [row for row in world.of("drug") if row.get("concept") == name and by_route(row, agent) is not False]
         may_be = [row for row in unnamed if by_route(row, agent) is not False]
-        counts = day_counts(agent, world, lambda row: counted(row, kind))
+        counts = day_counts(agent, kind, world)
         days.append({day for day in _possible(rows, agent, kind, world, asked) if counts(day) != NOT_MET})
         days[-1] |= _possible(may_be, agent, kind, world, asked)
     groups = days if kind.get("method") == "per-drug" else [set().union(*days)]
@@ -87,11 +87,12 @@ def by_route(row: Data, agent: Data) -> bool | None:
     return route in agent["routes"] if route else None
 
 
-def day_counts(agent: Data, world: World, is_counted: Callable[[Data], bool]) -> Callable[[date], str]:
+def day_counts(agent: Data, kind: Data, world: World) -> Callable[[date], str]:
     """Whether the dose of a day counts, over all records of the agent."""
     rows = [row for row in world.of("drug") if row.get("concept") == agent["concept"] and row.get("status") not in NOT_USED]
-    told = [_told(row, agent, world, is_counted(row)) for row in rows]
-    return lambda day: by_dose(agent, told, day)
+    told = [_told(row, agent, world, counted(row, kind)) for row in rows]
+    weight = weight_of(kind, world)
+    return lambda day: by_dose(agent, told, day, weight)
 
 
 def _told(row: Data, agent: Data, world: World, is_counted: bool) -> Told:

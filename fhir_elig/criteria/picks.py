@@ -77,13 +77,22 @@ def _many(pick: Pick, candidates: Sequence[Candidate], judge: Callable[[Candidat
 
 
 def _extreme(pick: Pick, candidates: Sequence[Candidate], judge: Callable[[Candidate], Outcome]) -> Outcome:
-    """The highest or lowest value: of all, and of those surely inside the window, must give one verdict."""
+    """The highest or lowest value: of those surely inside the window, and with each of the others, which it may be.
+
+    What cannot be read may be any value.
+    """
     unread = next((c for c in candidates if c.reading.interval is None), None)
-    if unread is not None:
+    sure = [c for c in candidates if c.sure and c.reading.interval is not None]
+    if unread is not None and not sure:
         return judge(unread)
-    groups = [group for group in ([c for c in candidates if c.sure], list(candidates)) if group]
-    outcomes = [judge(_top(group, pick is Pick.HIGHEST)) for group in groups]
-    return one_verdict(outcomes, candidates)
+    others = [c if c.reading.interval is not None else _any_value(c) for c in candidates if c not in sure]
+    groups = ([sure] if sure else []) + [[*sure, other] for other in others]
+    found = one_verdict([judge(_top(group, pick is Pick.HIGHEST)) for group in groups], candidates)
+    return found if unread is None or found.verdict is not UNKNOWN else judge(unread)
+
+
+def _any_value(candidate: Candidate) -> Candidate:
+    return msgspec.structs.replace(candidate, reading=Reading(interval=Interval()))
 
 
 def _top(candidates: Sequence[Candidate], highest: bool) -> Candidate:

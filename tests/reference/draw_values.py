@@ -19,6 +19,7 @@ LIMITS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "inr": (("1.5 x ULN", "1.5"), ("", "{INR}", "1")),
     "lvef": (("55 %", "40 %"), ("%", "1")),
 }  # fmt: skip
+BANDS = {"hemoglobin": ("90 g/L", "100 g/L"), "platelets": ("75 10*9/L", "100 10*9/L"), "lvef": ("40 %", "55 %")}
 WRONG_UNITS = ("", "furlong", "mmHg", "%")
 TEXTS = ("see comment", "normal", "hemolyzed", "12,5", "1 2")
 
@@ -31,7 +32,10 @@ def criterion(rng: Random) -> Row:
     below = "x ULN" in limit or concept == "inr" or rng.random() < 0.3
     kind[rng.choice(("at-most", "less-than") if below else ("at-least", "more-than"))] = limit
     picks = {"latest": 12, "earliest": 2, "any": 3, "all": 3, "nearest": 0 if "after" in kind["window"] else 1}
-    pick = weighed(rng, picks | ({} if "x ULN" in limit else {"highest": 2, "lowest": 2}))
+    if concept in BANDS and rng.random() < 0.15:
+        kind = {key: value for key, value in kind.items() if key in ("concepts", "window")}
+        kind |= dict(zip((rng.choice(("at-least", "more-than")), "at-most"), BANDS[concept], strict=True))
+    pick = weighed(rng, picks | ({} if "x ULN" in str(kind) else {"highest": 2, "lowest": 2}))
     return {"value": kind if pick == "latest" else {**kind, "pick": pick}}
 
 

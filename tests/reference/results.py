@@ -107,17 +107,18 @@ def pick(kind: Data, inside: Sequence[Placed]) -> Said:
 
 
 def _extreme(kind: Data, inside: Sequence[Placed], highest: bool) -> Said:
-    """The highest or lowest of every set of results that may lie in the window."""
+    """The highest or lowest of every set of results that may lie in the window; what cannot be read may be any number."""
     unread = [one.says for one in inside if one.value is None]
-    doubtful = [one for one in inside if not one.sure]
-    if unread or len(doubtful) == len(inside):
-        return Said(UNKNOWN, merged(unread, "imprecise-date"))
     sure = [one.value for one in inside if one.sure and one.value is not None]
+    if not sure:
+        return Said(UNKNOWN, merged(unread, "imprecise-date"))
+    doubtful = [one.value or Between(None, None) for one in inside if not one.sure or one.value is None]
     found = []
     for size in range(len(doubtful) + 1):
         for more in combinations(doubtful, size):
-            found.append(_against(kind, _most([*sure, *(one.value for one in more if one.value is not None)], highest)))
-    return one_for_all(found, "imprecise-date")
+            found.append(_against(kind, _most([*sure, *more], highest)))
+    told = one_for_all(found, "imprecise-date")
+    return Said(UNKNOWN, merged(unread)) if unread and told.verdict == UNKNOWN else told
 
 
 def _against(kind: Data, value: Between) -> Said:

@@ -713,6 +713,17 @@ BY_VALUE = [
     Row("the highest", (hb("80 g/L", "2025-05-27"), hb("100 g/L", "2025-05-26")), picked("highest"), "met", "in-range"),
     Row("the lowest", (hb("80 g/L", "2025-05-27"), hb("100 g/L", "2025-05-26")), picked("lowest"), "not-met", "out-of-range"),
     Row(
+        "the highest of two that may be of the window, one of them inside the band and one above it",
+        (hb("80 g/L"), hb("95 g/L", "2025", ref="b"), hb("120 g/L", "2025", ref="c")),
+        HB[:-1] + ", at-most: 100 g/L, pick: highest}",
+        "unknown",
+        "imprecise-date",
+    ),
+    Row("the highest is at least one that can be read", (hb("100 g/L"), hb("12")), picked("highest"), "met", "in-range"),
+    Row("the highest may be one that cannot be read", (hb("80 g/L"), hb("12")), picked("highest"), "unknown", "no-unit"),
+    Row("the lowest is at most one that can be read", (hb("80 g/L"), hb("12")), picked("lowest"), "not-met", "out-of-range"),
+    Row("the highest of none that can be read", (hb("12"),), picked("highest"), "unknown", "no-unit"),
+    Row(
         "the nearest to the milestone",
         (hb("80 g/L", "2025-05-27"), hb("100 g/L", "2025-05-26")),
         picked("nearest"),

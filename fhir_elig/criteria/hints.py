@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 from fhir_elig.concepts import Match
 from fhir_elig.criteria.answers import interpreted, qualitative
 from fhir_elig.criteria.context import Context, Frame
-from fhir_elig.criteria.outcome import Outcome, unknown
+from fhir_elig.criteria.outcome import Outcome, flaw_reason, unknown
 from fhir_elig.criteria.overlap import in_window
+from fhir_elig.criteria.select import RESTRICTED_ABSENCE
 from fhir_elig.record import Counts, Medication, Result
 from fhir_elig.verdict import Evidence, Reason
 from fhir_elig.windows import Place
@@ -32,9 +33,16 @@ def _given(names: Sequence[str], frame: Frame | None, context: Context) -> Itera
 
 
 def _speaks(result: Result, frame: Frame | None, context: Context) -> bool:
-    """A result in the window that does not say negative; a preliminary one is no proof, and makes a person look."""
+    """A result in the window that does not say negative; a preliminary one is no proof, and makes a person look.
+
+    One that is kept back, or that a flaw turns into something else, may say anything.
+    """
     inside = frame is None or context.place(result.time, frame) in (Place.INSIDE, Place.PARTLY)
-    if not inside or result.counts not in (Counts.YES, Counts.NOT_FINAL) or (result.value is None and not result.interpretation):
+    if not inside or result.counts not in (Counts.YES, Counts.NOT_FINAL):
+        return False
+    if flaw_reason(result) is not None or result.absent in RESTRICTED_ABSENCE:
+        return True
+    if result.absent or (result.value is None and not result.interpretation):
         return False
     said = {qualitative(result, context)} if result.value is not None else set()
     return (said | interpreted(result, context)) != {"negative"}

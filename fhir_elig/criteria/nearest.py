@@ -65,7 +65,7 @@ def nearest(source: Input, to: Result, frame: Frame, context: Context) -> Readin
     if reach is None:
         return Reading(reason=Reason.IMPRECISE_DATE)
     nearest = [one for one in found if one.closest <= reach]
-    if all(one.when.one_day for one in nearest) and time.one_day and any(_is_first(one, reach, time) for one in nearest):
+    if time.one_day and any(one.when.one_day and _is_first(one, reach, time) for one in nearest):
         nearest = [one for one in nearest if one.closest < reach or one.when.first <= time.first]
     return _read_nearest(source, _by_the_clock(nearest, time), context)
 

@@ -254,7 +254,7 @@ class Value(Kind):
         if said is None:
             return None, Reason.COMPARATOR if interval is not None else Reason.NOT_NUMERIC
         shown = interpreted(result, context)
-        if said == "conflicting" or (shown and said not in shown):
+        if said == "conflicting" or shown - {said}:
             return None, Reason.CONFLICTING
         return said, Reason.IN_RANGE
 

@@ -81,7 +81,7 @@ def in_window(medication: Medication, frame: Frame | None, context: Context) -> 
     start = medication.start or ALWAYS
     context.mark_around(start)
     end = medication.end or last_known(medication, context)
-    span = start.hull(end) if end.end >= start.start else start
+    span = start.hull(end) if end.end > start.start else start
     if end is not context.as_of:
         context.mark_leaving(span, frame)
     _, (low, high) = frame.bounds.days(context.run.time_zone)

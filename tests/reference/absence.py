@@ -7,6 +7,7 @@ from tests.reference.said import NOT_MET, Said, said, unknown
 from tests.reference.spans import Span
 from tests.reference.windows import IN, Data, Window, World
 
+FLAWS = {"modifier": "modifier", "restricted": "restricted"}
 NO_CONTACT = ("entered-in-error", "cancelled", "not-done", "not-taken", "refuted", "unknown")
 
 # Records of the wider concept may be of the narrower one: they are no proof against it.

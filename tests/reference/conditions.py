@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from tests.reference.absence import absent, known_as_another
+from tests.reference import hints
+from tests.reference.absence import FLAWS, absent, known_as_another
 from tests.reference.said import MET, Said, said, unknown
 from tests.reference.spans import FAR_PAST, day_of, moved
 from tests.reference.windows import AFTER, IN, MAYBE, Data, Window, World, window
@@ -15,7 +16,6 @@ DROPPED = ("refuted", "entered-in-error")
 NOW = ("active", "recurrence", "relapse")
 OVER = ("inactive", "remission", "resolved")
 STALE = "stale"
-FLAWS = {"modifier": "modifier", "restricted": "restricted"}
 
 
 @dataclass(frozen=True)
@@ -51,11 +51,15 @@ def later(row: Data, world: World) -> bool:
 
 def _without(kind: Data, world: World, asked: Window | None, reasons: set[str], gap: bool) -> Said:
     """No record of it is sure."""
-    lost = {"incomplete"} if "Condition" in world.broken else set()
+    needed = {"Condition", *(["Observation"] if kind.get("hint-results") else [])}
+    lost = {"incomplete"} if needed & world.broken else set()
     if reasons or lost:
         return unknown(*reasons, *lost, *(["unmapped"] if gap else []), *(["pending-event"] if asked and asked.open else []))
     if asked is not None and asked.open:
         return unknown("pending-event", *(["unmapped"] if gap else []), "no-record", "not-found", "needs-person")
+    hint = hints.hinted(kind, world, asked)
+    if hint:
+        return unknown(*hint, *(["unmapped"] if gap else []))
     return absent(kind, world, asked, "Condition" in world.complete, gap)
 
 

@@ -37,12 +37,12 @@ def criterion(rng: Random) -> Row:
 
 
 def rows(rng: Random, kind: Row, run: Row) -> list[Row]:
-    return [_result(rng, kind, run) for _ in range(weighed(rng, {0: 1, 1: 8, 2: 7, 3: 3}))]
+    return [result(rng, kind, run) for _ in range(weighed(rng, {0: 1, 1: 8, 2: 7, 3: 3}))]
 
 
-def _result(rng: Random, kind: Row, run: Row) -> Row:
+def result(rng: Random, kind: Row, run: Row) -> Row:
     concept = rng.choice(kind["concepts"])
-    row: Row = {"kind": "result", "concept": concept, **moment(rng, kind["window"], run), **_said(rng, concept)}
+    row: Row = {"kind": "result", "concept": concept, **moment(rng, kind.get("window", {}), run), **_said(rng, concept)}
     row |= maybe(rng, 0.12, "status", STATUSES) | maybe(rng, 0.04, "flaw", ("modifier", "restricted"))
     if "value" in row and rng.random() < 0.4:
         row["ranges"] = [

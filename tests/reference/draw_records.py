@@ -6,6 +6,7 @@ from datetime import date, timedelta
 from random import Random
 from typing import Any
 
+from tests.reference import draw_answers
 from tests.reference.drawing import edges, maybe, moment, weighed, window, written
 from tests.reference.spans import months_from
 
@@ -58,11 +59,19 @@ def condition(rng: Random) -> Row:
     kind |= {"perhaps": ["infection_any"]} if rng.random() < 0.4 else {}
     kind |= {"stale": rng.choice(("90 d", "20 d"))} if kind.get("window") and rng.random() < 0.4 else {}
     kind |= {"not-these": ["onychomycosis"]} if rng.random() < 0.3 else {}
+    kind |= {"hint-medications": ["systemic_anti_infective"]} if rng.random() < 0.25 else {}
+    kind |= {"hint-results": ["culture"]} if rng.random() < 0.25 else {}
     return {"condition": kind | ({"absence": "closed"} if rng.random() < 0.7 else {})}
 
 
 def problems(rng: Random, kind: Row, run: Row) -> list[Row]:
     found = [problem(rng, kind, run) for _ in range(weighed(rng, {0: 4, 1: 6, 2: 3}))]
+    if kind.get("hint-medications"):
+        asked = {"medications": kind["hint-medications"], "window": kind.get("window", {})}
+        found += [drug(rng, asked, run) for _ in range(weighed(rng, {0: 5, 1: 2}))]
+    if kind.get("hint-results"):
+        asked = {"concepts": kind["hint-results"], "window": kind.get("window", {})}
+        found += [draw_answers.result(rng, asked, run) for _ in range(weighed(rng, {0: 3, 1: 3, 2: 1}))]
     return found + seen(rng, kind, run)
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 
-from tests.reference.absence import absent, known_as_another
-from tests.reference.conditions import FLAWS
+from tests.reference.absence import FLAWS, absent, known_as_another
 from tests.reference.said import MET, Said, said, unknown
 from tests.reference.spans import FAR_PAST, day_of
 from tests.reference.windows import AFTER, BEFORE, IN, MAYBE, Data, Window, World, until, window

@@ -37,7 +37,7 @@ def answer_of(row: Data, kind: Data) -> str | Said:
     if row.get("bare"):
         return str(*shown) if len(shown) == 1 else unknown("conflicting" if shown else "not-found")
     told = _of_value(row, kind)
-    if isinstance(told, str) and shown and told not in shown:
+    if isinstance(told, str) and shown - {told}:
         return unknown("conflicting")
     return told
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tests.reference.absence import known_as_another
-from tests.reference.conditions import DROPPED, FLAWS, UNSURE, later
+from tests.reference.absence import FLAWS, known_as_another
+from tests.reference.conditions import DROPPED, UNSURE, later
 from tests.reference.said import MET, NOT_MET, Said, said, unknown
 from tests.reference.windows import Data, World
 

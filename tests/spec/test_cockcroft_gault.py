@@ -145,6 +145,13 @@ ROWS = [
         {"events": {"enrollment": "2025-05"}},
     ),
     Row(
+        "the later of two that lie as near counts for nothing, though a third may be nearer",
+        (MAN50, CREA, kg("72 kg", "2025-05-27"), kg("72", "2025-05-29"), kg("72 kg", None)),
+        CRCL,
+        "met",
+        "in-range",
+    ),
+    Row(
         "of two weights that lie as near the earlier one counts",
         (MAN50, lab("creatinine", "1.80 mg/dL", "2025-05-11"), kg("72 kg", "2025-05-09"), kg("60 kg", "2025-05-13")),
         CRCL,

@@ -283,6 +283,7 @@ ALWAYS_HINT = "condition: {concepts: [pneumonia], hint-medications: [systemic_an
 ASKED = "condition: {concepts: [lactation], window: {before: 0 d}, stale: 12 mo, ask: true}"
 HOURS = "condition: {concepts: [pneumonia], window: {milestone: leukapheresis, before: 48 h}}"
 CLOSED_HINT = ALWAYS_HINT.replace("[culture]}", "[culture], absence: closed}")
+INFECTION_HINT = CLOSED_HINT.replace("absence", "window: {before: 7 d}, absence")
 READ = (EVERYTHING, contact())
 
 
@@ -307,6 +308,28 @@ OTHER = [
         "needs-person",
     ),
     Row("a culture without a result", (*READ, lab("culture", None, "2025-05-20")), CLOSED_HINT, "not-met", "absent"),
+    Row(
+        "a drug that is begun tomorrow",
+        (*READ, drug("systemic_anti_infective", "2025-06-02")),
+        INFECTION_HINT,
+        "not-met",
+        "absent",
+    ),
+    Row("a negative culture", (*READ, lab("culture", "negative", "2025-05-20")), CLOSED_HINT, "not-met", "absent"),
+    Row(
+        "a culture that is kept back may say anything",
+        (*READ, lab("culture", None, "2025-05-20", absent="masked")),
+        CLOSED_HINT,
+        "unknown",
+        "needs-person",
+    ),
+    Row(
+        "a negative culture under a modifier may say something else",
+        (*READ, lab("culture", "negative", "2025-05-20", flaws=(Flaw.MODIFIER,))),
+        CLOSED_HINT,
+        "unknown",
+        "needs-person",
+    ),
     Row("a broken culture", (*READ, refused("Observation", "culture")), CLOSED_HINT, "unknown", "incomplete"),
     Row("a broken result of another kind", (*READ, refused("Observation", "hemoglobin")), CLOSED_HINT, "not-met", "absent"),
     Row(

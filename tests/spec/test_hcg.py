@@ -132,6 +132,13 @@ CODED = [
         "unknown",
         "conflicting",
     ),
+    Row(
+        "two interpretations, of which one contradicts the value",
+        (qual("negative", interpretation=(V3 + "NEG", V3 + "DET")),),
+        HCG,
+        "unknown",
+        "conflicting",
+    ),
     Row("an interpretation that agrees", (quant("3 [IU]/L", interpretation=(V3 + "NEG",)),), HCG, "met", "in-range"),
     Row("normal is not negative", (qual("see comment", interpretation=(V3 + "N",)),), HCG, "unknown", "not-numeric"),
     Row(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple, cast
 
 from pydantic import Field, PrivateAttr, model_validator
@@ -101,23 +101,31 @@ class EventKind(Kind):
 
     def _before_results(self, name: str, frame: Frame, context: Context) -> Outcome | None:
         """The same window before each result that a criterion used; without one, before any that it could use."""
-        node = context.nodes[name]
-        used = node.outcome(context)
-        own = getattr(node.kind, "window", None)
-        whens = used.when
-        floating = False
-        if not whens:
-            possible = own.frame(context) if own is not None else None
-            if possible is None or possible.bounds.low_early is None or possible.bounds.exact_low:
-                return None
-            floating = possible.floating
-            whens = (times.days(possible.bounds.low_early, frame.high.last, context.run.time_zone),)
-        outcomes = [self._survey(self._around(when, name, floating), context, covered=True) for when in whens]
-        worst = next((o for o in outcomes if o.verdict is MET), None) or next((o for o in outcomes if o.verdict is UNKNOWN), None)
-        worst = worst.within(self._text_around(name)) if worst is not None else None
-        if worst is not None and (worst.verdict is MET or not used.when) and used.verdict is UNKNOWN:
+        used = context.nodes[name].outcome(context)
+        when, also = used.when, tuple(context.as_of.until() if w == times.ALWAYS else w for w in used.also)
+        if not when and not also:
+            return self._before_any(name, used, frame, context)
+        found = [self._survey(self._around(w, name, False), context, covered=True) for w in (*when, *also)]
+        worst = _worst(found)
+        if worst is None:
+            return None
+        if used.verdict is UNKNOWN and worst.verdict is MET:
             return unknown(used.reason, evidence=worst.evidence, notes=(f"the result of {name} is not known",))
-        return worst
+        if worst.verdict is MET and not _surely(found[: len(when)], found[len(when) :], used.either):
+            return unknown(Reason.IMPRECISE_DATE, evidence=worst.evidence, notes=(f"which result {name} used is not known",))
+        return worst.within(self._text_around(name))
+
+    def _before_any(self, name: str, used: Outcome, frame: Frame, context: Context) -> Outcome | None:
+        """Before any time at which the criterion could have a result; none if that could be ever."""
+        own = getattr(context.nodes[name].kind, "window", None)
+        possible = own.frame(context) if own is not None else None
+        if possible is None or possible.bounds.low_early is None or possible.bounds.exact_low:
+            return None
+        when = times.days(possible.bounds.low_early, frame.high.last, context.run.time_zone)
+        worst = _worst([self._survey(self._around(when, name, possible.floating), context, covered=True)])
+        if worst is not None and used.verdict is UNKNOWN:
+            return unknown(used.reason, evidence=worst.evidence, notes=(f"the result of {name} is not known",))
+        return None if worst is None else worst.within(self._text_around(name))
 
     def _around(self, when: When, name: str, floating: bool) -> Frame:
         before = times.parse_span(self.window.before)
@@ -231,6 +239,18 @@ class EventKind(Kind):
         if self.medications and not any(context.record.retrieval(name).complete for name in MEDICATION_TYPES):
             return "no medication type was served completely"
         return ""
+
+
+def _worst(found: Sequence[Outcome]) -> Outcome | None:
+    """One that is met, else one that is unknown; None if there is neither."""
+    return next((o for o in found if o.verdict is MET), None) or next((o for o in found if o.verdict is UNKNOWN), None)
+
+
+def _surely(used: Sequence[Outcome], perhaps: Sequence[Outcome], either: bool) -> bool:
+    """Whether it is met before a result that was surely used: before each, where nobody knows which of them was."""
+    if either:
+        return all(o.verdict is MET for o in (*used, *perhaps))
+    return any(o.verdict is MET for o in used)
 
 
 _ORDER = (

@@ -79,6 +79,7 @@ def combine(verdict: Verdict, children: Sequence[Child], outcomes: Sequence[Outc
     made.also = tuple([w for o in outcomes if o.verdict is verdict for w in o.also])
     if verdict is MET:
         made.also += tuple([w for o in outcomes if o.verdict is UNKNOWN for w in (*o.when, *o.also)])
+    made.either = True in [o.either for o in outcomes]
     not_met = [o for o in outcomes if o.verdict is NOT_MET]
     if not_met:
         made.recoverable = verdict is NOT_MET and all(o.recoverable for o in not_met)
@@ -143,6 +144,8 @@ class AllOf(Group):
         if result.verdict is MET and self.together and not self._fits(result.when):
             note = f"the dates behind it fit in no single span of {self.together}"
             return result.plus(verdict=UNKNOWN, reason=Reason.AMBIGUOUS_PROTOCOL, notes=(*result.notes, note))
+        if result.verdict is MET and self.together and times.ALWAYS in result.also:
+            return result.plus(verdict=UNKNOWN, reason=Reason.IMPRECISE_DATE)
         return result
 
     def _fits(self, used: tuple[When, ...]) -> bool:

@@ -15,6 +15,7 @@ class Outcome(msgspec.Struct, kw_only=True, gc=False):
     """What an evaluation gives before it is dressed as a criterion's result.
 
     `when` holds the times of what decided, `also` those at which further records say the same, or may (`ALWAYS` for any time).
+    With `either` one of them decided, and nobody knows which.
     """
 
     verdict: Verdict
@@ -25,6 +26,7 @@ class Outcome(msgspec.Struct, kw_only=True, gc=False):
     settled_by: SettledBy | None = None
     when: tuple[When, ...] = ()
     also: tuple[When, ...] = ()
+    either: bool = False
     near_limit: bool = False
     recoverable: bool = False
     recoverable_from: str = ""
@@ -44,7 +46,7 @@ class Outcome(msgspec.Struct, kw_only=True, gc=False):
     def bearing(self) -> tuple[object, ...]:
         """What of it can bear on a verdict: its own, or that of a node that uses it."""
         shown = [(inner.id, inner.verdict) for child in self.children for inner in child.walk()]
-        return self.verdict, self.reason, self.guard, self.when, self.also, shown
+        return self.verdict, self.reason, self.guard, self.when, self.also, self.either, shown
 
     def plus(self, **changes: Any) -> Outcome:
         return msgspec.structs.replace(self, **changes)

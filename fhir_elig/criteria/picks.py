@@ -163,12 +163,12 @@ def one_verdict(outcomes: Sequence[Outcome], candidates: Sequence[Candidate]) ->
         return first
     evidence = tuple(dict.fromkeys(e for o in outcomes for e in o.evidence))  # what agrees is evidence too
     if settled:
-        return first.plus(evidence=evidence, when=whens, also=also)
+        return first.plus(evidence=evidence, when=whens, also=also, either=True)
     unread = next((o for o in outcomes if o.verdict is UNKNOWN), None)
     if unread is not None and (some_sure or len(outcomes) == 1 and candidates[0].sure):
-        return unread.plus(evidence=evidence, when=whens, also=also)
+        return unread.plus(evidence=evidence, when=whens, also=also, either=True)
     reason = Reason.IMPRECISE_DATE if not some_sure or not _one_instant(candidates) else Reason.CONFLICTING
-    return unknown(reason, evidence=evidence, when=whens, also=also)
+    return unknown(reason, evidence=evidence, when=whens, also=also, either=True)
 
 
 def _one_instant(candidates: Sequence[Candidate]) -> bool:

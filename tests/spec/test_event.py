@@ -36,6 +36,7 @@ only if the records were read to the end and the patient was seen in the window.
         "COUNTING": "Which procedures count",
         "GIVING": "Drugs that were given or ordered",
         "ABSENT": "What may be called absent",
+        "WHICH": "A window before the result that a criterion used",
         "SPECIMEN": "A window before the specimens of results",
     },
 )
@@ -254,6 +255,46 @@ COUNTS = tuple(
     lab(name, sent, "2025-05-20")
     for name, sent in (("anc", "2 K/uL"), ("alc", "1 K/uL"), ("hemoglobin", "120 g/L"), ("platelets", "200 K/uL"))
 )
+COUNT = "{id: hb, text: t, value: {concepts: [hemoglobin], at-least: 90 g/L, window: {before: 90 d}}}"
+BEFORE = "{not: {event: {procedures: [transfusion_red_cells], of-results: [hb], window: {before: 7 d}, absence: closed}}}"
+USED = f"all-of: [{COUNT}, {BEFORE}]"
+EVER = USED.replace(", window: {before: 90 d}", "")
+MAY_20, NO_DATE = lab("hemoglobin", "100 g/L", "2025-05-20"), lab("hemoglobin", "101 g/L", None, ref="u")
+WHICH = [
+    Row("before the result that was used", (MAY_20, event(RBC, "2025-05-15"), *SEEN), USED, "not-met", "present"),
+    Row("between that and the week before screening", (MAY_20, event(RBC, "2025-05-22"), *SEEN), USED, "met", "in-range"),
+    Row(
+        "before one that may not be the latest",
+        (MAY_20, NO_DATE, event(RBC, "2025-05-15"), *SEEN),
+        USED,
+        "unknown",
+        "imprecise-date",
+    ),
+    Row(
+        "after one, and perhaps before the latest",
+        (MAY_20, NO_DATE, event(RBC, "2025-05-22"), *SEEN),
+        USED,
+        "unknown",
+        "imprecise-date",
+    ),
+    Row(
+        "before each that may be the latest",
+        (MAY_20, lab("hemoglobin", "99 g/L", "2025-05-20", ref="v"), event(RBC, "2025-05-15"), *SEEN),
+        USED,
+        "not-met",
+        "present",
+    ),
+    Row("no event at all, whichever is the latest", (MAY_20, NO_DATE, *SEEN), USED, "met", "in-range"),
+    Row("a result of no known date", (NO_DATE, event(RBC, "2025-05-15"), *SEEN), EVER, "unknown", "imprecise-date"),
+    Row("a result of no known date, and no event", (NO_DATE, *SEEN), EVER, "met", "in-range"),
+]
+
+
+@pytest.mark.parametrize("row", WHICH, ids=str)
+def test_a_window_before_the_result_that_was_used(row: Row) -> None:
+    check(row)
+
+
 SPECIMEN = [
     Row("no event: met by both readings", (*COUNTS, *SEEN), "no-recent-support", "met", "absent"),
     Row(

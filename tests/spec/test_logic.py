@@ -268,6 +268,8 @@ def test_dates_that_fit_in_no_span_leave_it_open() -> None:
     assert result(both, *facts).verdict.value == MET
     later = lab("platelets", "80 10*9/L", "2025-05-28")
     assert said(result(both, facts[0], later)) == (UNKNOWN, "ambiguous-protocol")
+    undated = lab("platelets", "80 10*9/L", None)
+    assert said(result(both, facts[0], undated)) == (UNKNOWN, "imprecise-date")
 
 
 PARTS = """applies-if:

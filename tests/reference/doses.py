@@ -10,7 +10,7 @@ from itertools import combinations
 
 from tests.reference.limits import number_of
 from tests.reference.numbers import ANALYTES, Between, compare
-from tests.reference.results import FINAL, time_of
+from tests.reference.results import FINAL, HIDDEN, time_of
 from tests.reference.said import MET
 from tests.reference.windows import IN, MAYBE, Data, World, window
 
@@ -61,7 +61,8 @@ def weight_of(kind: Data, world: World) -> Between | None:
     if asked is None or "Observation" in world.broken:
         return None
     rows = [row for row in world.of("result") if row.get("concept") == "weight"]
-    rows = [row for row in rows if row.get("status", "final") in FINAL and row.get("absent") not in ("unknown", "error")]
+    rows = [row for row in rows if row.get("status", "final") in FINAL and not row.get("bare")]
+    rows = [row for row in rows if not row.get("absent") or row["absent"] in HIDDEN]  # for another reason there is none
     placed = [(row, asked.place(time_of(row, world))) for row in rows]
     told = [number_of(row, ANALYTES["weight"]) for row, where in placed if where in (IN, MAYBE)]
     known = [number for number in told if isinstance(number, Between)]
@@ -103,3 +104,18 @@ def _limit(asked: Data) -> Between:
     ends = {name: F(text.split()[0]) for name, text in asked.items() if name != "as"}
     low, high = ends.get("at-least", ends.get("more-than")), ends.get("at-most", ends.get("less-than"))
     return Between(low, high, "more-than" in ends, "less-than" in ends)
+
+
+def weights_at(node: object, rows: Sequence[Data]) -> set[F]:
+    """The weights at which the doses of the chart, alone and of two records together, lie on a limit for each kilogram."""
+    if isinstance(node, list):
+        return {weight for inner in node for weight in weights_at(inner, rows)}
+    if not isinstance(node, dict):
+        return set()
+    found = {weight for inner in node.values() for weight in weights_at(inner, rows)}
+    if "/kg/" not in str(node.get("dose", "")):
+        return found
+    doses = [dose for row in rows if row["kind"] == "drug" for dose in _dose(row, node) or ()]
+    sums = {*doses, *(sum(pair) for pair in combinations(doses, 2))}
+    asked = _limit(node["dose"])
+    return found | {F(total) / end for total in sums for end in (asked.low, asked.high) if end}

@@ -9,6 +9,8 @@ from typing import Any
 
 from tests.reference import draw_answers, draw_evidence, draw_formulas, draw_records, draw_series, draw_values, drawing
 from tests.reference.drawing import maybe, weighed
+from tests.reference.numbers import ANALYTES
+from tests.reference.results import FINAL
 
 Row = dict[str, Any]
 CHARTS_OF_ONE = 8  # charts that one protocol is held against: building protocols is the larger part of a case
@@ -172,5 +174,7 @@ def _rows(rng: Random, made: Row) -> list[Row]:
 
 
 def _is_plain(row: Row) -> bool:
-    """A weight as the formulas of the reference read it: of a day or of no time, with its value, without a flaw."""
-    return "value" in row and "flaw" not in row and len(row.get("time", "2025-01-01")) == len("2025-01-01")
+    """A weight as the formulas of the reference read it: a number of a day or of no time, in a unit of weight or in none."""
+    plain = row.keys() <= {"kind", "concept", "value", "unit", "comparator", "time", "status"} and "value" in row
+    known = row.get("unit", "") in ("", *ANALYTES["weight"].units) and row.get("status", "final") in (*FINAL, "cancelled")
+    return plain and known and len(row.get("time", "2025-01-01")) == len("2025-01-01")

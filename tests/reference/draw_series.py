@@ -7,12 +7,12 @@ from fractions import Fraction as F
 from random import Random
 from typing import Any
 
+from tests.reference import draw_doses
 from tests.reference.draw_records import seen
 from tests.reference.drawing import around, edges, maybe, weighed, window
 from tests.reference.numbers import ANALYTES, CONCEPTS
 
 Row = dict[str, Any]
-RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
 DRUGS = ("azathioprine", "methotrexate", "rituximab")
 
 
@@ -31,20 +31,10 @@ def exposure(rng: Random) -> Row:
         kind["agents"] = [{**agent, "persists": [{"days": rng.choice((7, 28))}]} for agent in kind["agents"]]
     if rng.random() < 0.3:
         closed = {"absence": "closed"} if rng.random() < 0.4 else maybe(rng, 0.3, "strength", ("stated", "administered"))
-        return {"exposure": kind | closed | {"agents": [{"concept": "glucocorticoid", "dose": _ceiling(rng)}]}}
+        return {"exposure": kind | closed | {"agents": [{"concept": "glucocorticoid", "dose": draw_doses.ceiling(rng)}]}}
     if rng.random() < 0.45:
         return {"exposure": _washout(rng, kind)}
     return {"exposure": kind | maybe(rng, 0.3, "strength", ("stated", "administered"))}
-
-
-def _ceiling(rng: Random) -> Row:
-    """The doses of a day that count."""
-    found = {rng.choice(("at-most", "at-most", "less-than", "at-least", "more-than")): rng.choice(("10 mg/d", "5 mg/d"))}
-    if rng.random() < 0.2:
-        found = {"more-than": "5 mg/d", "at-most": "15 mg/d"}
-    if rng.random() < 0.5:
-        found = {key: f"{int(text.split()[0]) / 100:g} mg/kg/d" for key, text in found.items()}
-    return found | ({"as": "prednisone"} if rng.random() < 0.5 else {})
 
 
 def _washout(rng: Random, kind: Row) -> Row:
@@ -61,7 +51,9 @@ def _washout(rng: Random, kind: Row) -> Row:
 def courses(rng: Random, kind: Row, run: Row) -> list[Row]:
     """Courses of treatment; where their absence is asked for, fewer of them, and a visit."""
     if "/kg" in str(kind):
-        return [*courses(rng, {**kind, "agents": [{"concept": "glucocorticoid"}]}, run), *_weights(rng, kind, run)]
+        plain = {**kind, "agents": [{"concept": "glucocorticoid"}]}
+        taken = courses(rng, plain, run) if rng.random() < 0.5 else [draw_doses.course(rng, kind, run), *seen(rng, kind, run)]
+        return [*taken, *draw_doses.weights(rng, kind, run)]
     if kind.get("absence"):
         return [_course(rng, kind, run) for _ in range(weighed(rng, {0: 3, 1: 4, 2: 1}))] + seen(rng, kind, run)
     return [_course(rng, kind, run) for _ in range(weighed(rng, {0: 1, 1: 4, 2: 4, 3: 2}))]
@@ -70,7 +62,7 @@ def courses(rng: Random, kind: Row, run: Row) -> list[Row]:
 def _course(rng: Random, kind: Row, run: Row) -> Row:
     names = [agent["concept"] for agent in kind["agents"]]
     row: Row = {"kind": "drug", "concept": rng.choice((*names, *names, "growth_factor_white"))}
-    row |= _dose(rng) if row["concept"] == "glucocorticoid" else {}
+    row |= draw_doses.dose(rng) if row["concept"] == "glucocorticoid" else {}
     row |= {"route": weighed(rng, {"oral": 8, "intravenous": 2, "": 1})}
     start = rng.choice(edges(kind["window"], run)) - timedelta(rng.choice((0, 5, 9, 10, 14, 20, 21, 60)))
     length = rng.choice((1, 5, 9, 10, 13, 14, 19, 20, 40))
@@ -84,30 +76,6 @@ def _course(rng: Random, kind: Row, run: Row) -> Row:
     else:
         row |= {"asserted" if shape == "told" else "end": (start + timedelta(length)).isoformat()}
     return row | maybe(rng, 0.03, "flaw", ("modifier", "restricted"))
-
-
-def _weights(rng: Random, kind: Row, run: Row) -> list[Row]:
-    """Weights at the edges of the 90 days that they count for, at which a usual dose lies on a limit for each kilogram."""
-    last = rng.choice(edges({**kind["window"], "before": "0 d"}, run))
-    found = []
-    for step in rng.sample((0, 0, 5, 30, -1, 89, 90, 91, 120), weighed(rng, {0: 1, 1: 6, 2: 4})):
-        row = _sent(rng, "weight", last - timedelta(step), F(rng.choice((100, 100, 100, 50, 99, 101))))
-        row |= {"time": row["time"][:7]} if "time" in row and rng.random() < 0.1 else {}
-        found.append(row | maybe(rng, 0.05, "flaw", ("modifier", "restricted")))
-        if rng.random() < 0.08:
-            found[-1] = {
-                "kind": "result",
-                "concept": "weight",
-                "time": last.isoformat(),
-                "absent": rng.choice(("masked", "error")),
-            }
-    return found
-
-
-def _dose(rng: Random) -> Row:
-    drug = weighed(rng, {"8640": 6, "3264": 1, "1514": 1})
-    doses = ("5", "5", "10", "10", "4.99", "15", "2.5") if drug == "8640" else ("0.75", "1.5", "0.6", "5")
-    return {"code": f"{RXNORM}|{drug}"} | ({"dose": rng.choice(doses)} if rng.random() < 0.85 else {})
 
 
 CHANGES: dict[str, tuple[Row, F, tuple[str, ...]]] = {

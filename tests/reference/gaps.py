@@ -9,10 +9,10 @@ from fractions import Fraction as F
 from math import ceil
 from typing import Any
 
-from tests.reference.formulary import FORMULAS, SAME, concepts_of
-from tests.reference.limits import BOUNDS
+from tests.reference.doses import weights_at
 from tests.reference.numbers import ANALYTES, CONCEPTS
 from tests.reference.spans import SECOND, Span, every_day, moved, of_days, span
+from tests.reference.turns import hung_on, inputs, lengths_of, limits_of, normals, one_time
 
 Row = dict[str, Any]
 STAND_INS = {"baseline": "screening", "visit": "enrollment"}
@@ -36,39 +36,14 @@ def points(case: Row) -> Points:
     run, zone, protocol = case["run"], case["run"].get("zone", "UTC"), case["protocol"]
     concepts = {row["concept"] for row in case["rows"] if row.get("concept") in CONCEPTS}
     numbers = {concept: limits_of(protocol, concept) for concept in concepts}
-    formulas = _inputs(protocol), _one_time(protocol)
+    numbers |= {"weight": weights_at(protocol, case["rows"])} if "weight" in concepts else {}
+    formulas = inputs(protocol), one_time(protocol)
     return Points(tuple(_critical(case, zone)), numbers, zone, span(run["as_of"], zone), *formulas, _unstated(case))
-
-
-def _inputs(node: Any) -> frozenset[str]:
-    """The concepts that the formulas of a protocol read."""
-    inner = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
-    own = concepts_of(node["formula"]) if isinstance(node, dict) and "formula" in node else ()
-    return frozenset(own).union(*map(_inputs, inner))
-
-
-def _one_time(node: Any) -> bool:
-    """Whether a formula of the protocol reads several results of one time."""
-    inner = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
-    own = isinstance(node, dict) and "formula" in node and SAME in (FORMULAS[node["formula"]].within, *_within(node))
-    return own or any(map(_one_time, inner))
-
-
-def _within(node: Row) -> list[str | None]:
-    return [one.get("within") for one in node.get("inputs", {}).values()]
 
 
 def _unstated(case: Row) -> frozenset[str]:
     known = {analyte for analyte, *_ in case["run"].get("limits", ())}
-    return _normals(case["protocol"]) - known
-
-
-def _normals(node: Any) -> frozenset[str]:
-    """The analytes that a protocol holds against multiples of their limits of normal."""
-    inner = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
-    asks = isinstance(node, dict) and any("ULN" in str(node.get(key)) for key in BOUNDS)
-    own = frozenset(CONCEPTS[name] for name in node.get("concepts", ()) if name in CONCEPTS) if asks else frozenset()
-    return own.union(*map(_normals, inner))
+    return normals(case["protocol"]) - known
 
 
 def variants(row: Row, at: Points, most: int) -> list[Row | None]:
@@ -167,24 +142,6 @@ def _turns(row: Row, at: Points, low: F | None, high: F | None) -> list[F]:
     return sorted(number for number in points if low <= number <= high and low <= F(_text(number)) <= high)
 
 
-def limits_of(node: Any, concept: str) -> set[F]:
-    """Every limit that the protocol sets for a concept, in the canonical unit; a multiple of a limit at both believed ends."""
-    if isinstance(node, list):
-        return {limit for inner in node for limit in limits_of(inner, concept)}
-    if not isinstance(node, dict):
-        return set()
-    found = {limit for inner in node.values() for limit in limits_of(inner, concept)}
-    if concept in node.get("concepts", ()):
-        analyte = ANALYTES[CONCEPTS[concept]]
-        bands = node.get("answer", {})
-        stated = (node, *(bands[name] for name in ("negative", "positive") if name in bands))
-        for text in (str(one[key]) for one in stated for key in BOUNDS if key in one):
-            number, _, unit = text.partition(" ")
-            uppers = analyte.believed if unit == "x ULN" and analyte.believed else (analyte.units[unit] if unit else F(1),)
-            found |= {F(number) * upper for upper in uppers}
-    return found
-
-
 def _text(number: F) -> str:
     """A decimal close to the number; exact wherever it has at most eight places."""
     scaled = round(number * 10**8)
@@ -232,16 +189,6 @@ def _back(one: Span, length: str, zone: str) -> datetime:
     return span(moved(one.first, length, -1).isoformat(), zone).start
 
 
-def lengths_of(node: Any) -> set[str]:
-    """Every length of a window of the protocol."""
-    if isinstance(node, list):
-        return {length for inner in node for length in lengths_of(inner)}
-    if not isinstance(node, dict):
-        return set()
-    own = {node[key] for key in ("before", "after") if isinstance(node.get(key), str) and node[key] != "all"}
-    return own | {length for inner in node.values() for length in lengths_of(inner)}
-
-
 def _long_ago(row: Row, at: Points, told: str) -> list[str]:
     """Times up to the issue of a result or the record of a disease, or up to the day of the run."""
     latest = span(row[told], at.zone).end if row.get(told) else at.as_of.end
@@ -260,7 +207,7 @@ def choices(case: Row, at: Points) -> list[list[Row]]:
     found: list[list[Row]] = []
     if person is not None and person.get("gender") in (None, "unknown"):
         found.append([{"gender": sex} for sex in ("female", "male", "other") if person.get("birth_sex", sex) == sex])
-    used = _hung_on(case["protocol"])
+    used = hung_on(case["protocol"])
     for name in sorted(used | {STAND_INS[name] for name in used if name in STAND_INS} - {"screening"}):
         if name in run.get("events", {}):
             found.append([{name: stamp} for stamp in _days_too(run["events"][name], at)])
@@ -280,12 +227,14 @@ def enumerable(case: Row) -> bool:
     """Whether all that is open can be enumerated: not the days of a milestone to come, what a modifier means, a second sex.
 
     Nor what a formula's input may be that has one bound: only those are drawn near it of which the result can be believed.
+    Nor a weight that is kept back, of which a dose for each kilogram takes nothing for granted, not even that it can be believed.
     """
     events, person = case["run"].get("events", {}), case.get("person") or {}
-    undated = any(STAND_INS.get(name, name) not in {"screening", *events} for name in _hung_on(case["protocol"]) - set(events))
+    undated = any(STAND_INS.get(name, name) not in {"screening", *events} for name in hung_on(case["protocol"]) - set(events))
     one_sex = person.get("gender", "unknown") == "unknown" and person.get("birth_sex")
-    bounded = any(row.get("comparator") and row.get("concept") in _inputs(case["protocol"]) for row in case["rows"])
-    return not undated and not one_sex and not bounded and not any(row.get("flaw") for row in case["rows"])
+    bounded = any(row.get("comparator") and row.get("concept") in inputs(case["protocol"]) for row in case["rows"])
+    hidden = any(row.get("absent") and row.get("concept") == "weight" for row in case["rows"])
+    return not undated and not one_sex and not bounded and not hidden and not any(row.get("flaw") for row in case["rows"])
 
 
 def updated(case: Row, updates: Iterable[Row]) -> Row:
@@ -296,12 +245,3 @@ def updated(case: Row, updates: Iterable[Row]) -> Row:
         else:
             case = {**case, "run": {**case["run"], "events": {**case["run"].get("events", {}), **update}}}
     return case
-
-
-def _hung_on(node: Any) -> set[str]:
-    if isinstance(node, list):
-        return {name for inner in node for name in _hung_on(inner)}
-    if not isinstance(node, dict):
-        return set()
-    own = {node[key] for key in ("milestone", "at") if isinstance(node.get(key), str)}
-    return own | {name for inner in node.values() for name in _hung_on(inner)}

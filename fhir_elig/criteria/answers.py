@@ -28,6 +28,12 @@ def qualitative(result: Result, context: Context) -> str | None:
     return next(iter(said)) if len(said) == 1 and said <= {"negative", "positive"} else None
 
 
+def unclear_by_code(result: Result, context: Context) -> bool:
+    """Whether a code of its value says that the test was neither negative nor positive, whatever number stands beside it."""
+    codes = result.value.codes if isinstance(result.value, Coded) else ()
+    return any(context.concepts.answers.get(code) == "unclear" for code in codes)
+
+
 def interpreted(result: Result, context: Context) -> set[str]:
     """What a result's interpretation codes say: `negative`, `positive`, both or neither (normal and abnormal are neither)."""
     return {context.concepts.answers.get(code, "") for code in result.interpretation} & {"negative", "positive"}

@@ -12,7 +12,7 @@ from pydantic import Field, PrivateAttr, model_validator
 from fhir_elig import units
 from fhir_elig.concepts import Concepts
 from fhir_elig.criteria import derived
-from fhir_elig.criteria.answers import above_own_range, interpreted, qualitative
+from fhir_elig.criteria.answers import above_own_range, interpreted, qualitative, unclear_by_code
 from fhir_elig.criteria.base import Binder, Kind, Model, Path, Text, Window, results_of
 from fhir_elig.criteria.candidates import Candidate, Found
 from fhir_elig.criteria.context import Context, Frame
@@ -249,14 +249,14 @@ class Value(Kind):
             coded, said = said, self._by_band(interval, candidate, context)
             if said is not None and coded not in (None, said):  # a text that is a number beside a code
                 said = "conflicting"
-        if said is None and candidate.reading.reason not in (None, Reason.NOT_NUMERIC):
+        if candidate.reading.reason not in (None, Reason.NOT_NUMERIC):  # a number, whatever a code beside it says
             return None, candidate.reading.reason
         if said is None:
             return None, Reason.COMPARATOR if interval is not None else Reason.NOT_NUMERIC
         shown = interpreted(result, context)
         if said == "conflicting" or shown - {said}:
             return None, Reason.CONFLICTING
-        return said, Reason.IN_RANGE
+        return (None, Reason.NOT_NUMERIC) if unclear_by_code(result, context) else (said, Reason.IN_RANGE)
 
     def _by_band(self, interval: Interval, candidate: Candidate, context: Context) -> str | None:
         negative, positive = self._bands

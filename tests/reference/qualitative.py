@@ -50,8 +50,12 @@ def _of_value(row: Data, kind: Data) -> str | Said:
     if isinstance(number, Between):
         found = _in_bands(number, row, kind)
         if isinstance(found, str) and coded & {"negative", "positive"} - {found}:
-            return unknown("conflicting")
+            return unknown("conflicting", *(["not-numeric"] if "unclear" in coded else []))
+        if "unclear" in coded:
+            return unknown("not-numeric", "comparator", *(["conflicting"] if row.get("interpretation") else []))
         return found
+    if isinstance(number, Said) and "not-numeric" not in number.reasons:  # it may mean what the code does not
+        return number
     word = SAYS.get(row.get("text", "").strip().casefold(), "unclear" if row.get("text") else "")
     words = coded | {word} if row.get("text", "").strip().casefold() in SAYS or not coded else coded
     if {"negative", "positive"} <= words:

@@ -95,6 +95,27 @@ CODED = [
         "unknown",
         "conflicting",
     ),
+    Row(
+        "a code and a number that no unit gives a meaning",
+        (quant(Coded(codes=(SCT + "260385009",), text="300")),),
+        HCG,
+        "unknown",
+        "no-unit",
+    ),
+    Row(
+        "a code and a number that nobody would believe",
+        (quant(Coded(codes=(SCT + "260385009",), text="2000000 [IU]/L")),),
+        HCG,
+        "unknown",
+        "implausible",
+    ),
+    Row(
+        "a code that is known to be unclear and a number",
+        (quant(Coded(codes=(SCT + "419984006",), text="3 [IU]/L")),),
+        HCG,
+        "unknown",
+        "not-numeric",
+    ),
     Row("a code and a number that agree", (quant(Coded(codes=(SCT + "260385009",), text="3 [IU]/L")),), HCG, "met", "in-range"),
     Row(
         "codes that contradict each other",

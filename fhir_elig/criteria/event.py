@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import NamedTuple, cast
 
 from pydantic import Field, PrivateAttr, model_validator
@@ -14,10 +14,11 @@ from fhir_elig.criteria.condition import Absence, contact_evidence, titles
 from fhir_elig.criteria.context import Context, Frame
 from fhir_elig.criteria.outcome import Outcome, flaw_reason, unknown
 from fhir_elig.criteria.overlap import given_in
+from fhir_elig.criteria.specimens import before_used
 from fhir_elig.record import MEDICATION_TYPES, Counts, Event, Fact, Medication, Need, Strength
 from fhir_elig.times import When
 from fhir_elig.verdict import MET, NOT_MET, UNKNOWN, Evidence, Reason, SetAside, SettledBy
-from fhir_elig.windows import BEFORE, INSIDE, PARTLY, window_bounds
+from fhir_elig.windows import BEFORE, INSIDE, PARTLY
 
 
 class Known(NamedTuple):
@@ -87,10 +88,14 @@ class EventKind(Kind):
             return unknown(Reason.PENDING_EVENT, settled_by=self.window.pending)
         outcome = self._survey(frame, context).within(frame.text)
         proof = self._known(context).proof
+
+        def survey(around: Frame) -> Outcome:
+            return self._survey(around, context, covered=True)
+
         for name in self.of_results if outcome.verdict is not MET else ():
             if outcome.verdict is UNKNOWN and not proof:
                 break  # no other window makes it worse
-            outcome = self._worse(outcome, self._before_results(name, frame, context))
+            outcome = self._worse(outcome, before_used(name, self.window.before, frame, context, survey))
         return outcome.plus(settled_by=outcome.settled_by or self._settled, recoverable=True, provisional=bool(frame.stand_in))
 
     def _worse(self, one: Outcome, other: Outcome | None) -> Outcome:
@@ -98,49 +103,6 @@ class EventKind(Kind):
         if other is None or other.verdict is NOT_MET or one.verdict is UNKNOWN and other.verdict is not MET:
             return one
         return other
-
-    def _before_results(self, name: str, frame: Frame, context: Context) -> Outcome | None:
-        """The same window before each result that a criterion used; without one, before any that it could use."""
-        used = context.nodes[name].outcome(context)
-        when, also = used.when, tuple(context.as_of.until() if w == times.ALWAYS else w for w in used.also)
-        if not when and not also:
-            return self._before_any(name, used, frame, context)
-        found = [self._survey(self._around(w, name, False), context, covered=True) for w in (*when, *also)]
-        worst = _worst(found)
-        if worst is None:
-            return None
-        if used.verdict is UNKNOWN and worst.verdict is MET:
-            return unknown(used.reason, evidence=worst.evidence, notes=(f"the result of {name} is not known",))
-        if worst.verdict is MET and not _surely(found[: len(when)], found[len(when) :], used.either):
-            return unknown(Reason.IMPRECISE_DATE, evidence=worst.evidence, notes=(f"which result {name} used is not known",))
-        return worst.within(self._text_around(name))
-
-    def _before_any(self, name: str, used: Outcome, frame: Frame, context: Context) -> Outcome | None:
-        """Before any time at which the criterion could have a result; none if that could be ever."""
-        own = getattr(context.nodes[name].kind, "window", None)
-        possible = own.frame(context) if own is not None else None
-        if possible is None or possible.bounds.low_early is None or possible.bounds.exact_low:
-            return None
-        when = times.days(possible.bounds.low_early, frame.high.last, context.run.time_zone)
-        worst = _worst([self._survey(self._around(when, name, possible.floating), context, covered=True)])
-        if worst is not None and used.verdict is UNKNOWN:
-            return unknown(used.reason, evidence=worst.evidence, notes=(f"the result of {name} is not known",))
-        return None if worst is None else worst.within(self._text_around(name))
-
-    def _around(self, when: When, name: str, floating: bool) -> Frame:
-        before = times.parse_span(self.window.before)
-        bounds = window_bounds(when, before, times.Span(0, times.Unit.DAY))
-        return Frame(
-            bounds=bounds,
-            text=self._text_around(name),
-            high=when,
-            floating=floating,
-            before=before,
-            open=False,
-        )
-
-    def _text_around(self, name: str) -> str:
-        return f"{self.window.before} before the result of {name}"
 
     def _survey(self, frame: Frame, context: Context, covered: bool = False) -> Outcome:
         known = self._known(context)
@@ -239,18 +201,6 @@ class EventKind(Kind):
         if self.medications and not any(context.record.retrieval(name).complete for name in MEDICATION_TYPES):
             return "no medication type was served completely"
         return ""
-
-
-def _worst(found: Sequence[Outcome]) -> Outcome | None:
-    """One that is met, else one that is unknown; None if there is neither."""
-    return next((o for o in found if o.verdict is MET), None) or next((o for o in found if o.verdict is UNKNOWN), None)
-
-
-def _surely(used: Sequence[Outcome], perhaps: Sequence[Outcome], either: bool) -> bool:
-    """Whether it is met before a result that was surely used: before each, where nobody knows which of them was."""
-    if either:
-        return all(o.verdict is MET for o in (*used, *perhaps))
-    return any(o.verdict is MET for o in used)
 
 
 _ORDER = (

@@ -83,7 +83,18 @@ def _numbered(node: Any, numbers: Iterator[int]) -> Any:
     return {**made, "id": f"m{next(numbers)}"} if node.get("id") == "m" else made
 
 
+def _specimen(rng: Random) -> Row:
+    """A value, and an event that must not lie before the result that was used for it."""
+    used, named = f"u{rng.randrange(10**9)}", {"text": "t"}
+    counted = draw_values.criterion(rng)
+    counted["value"].pop("pick", None)
+    asked = draw_records.event(rng)["event"] | {"window": {"milestone": "screening", "before": rng.choice(("7 d", "28 d"))}}
+    return {"all-of": [{**counted, "id": used, **named}, {"event": {**asked, "of-results": [used]}}]}
+
+
 def _node(rng: Random, depth: int) -> Row:
+    if depth and rng.random() < 0.05:
+        return _specimen(rng)
     if depth == 0 or rng.random() < 0.45:
         return _leaf(rng)
     shape = weighed(rng, {"all-of": 3, "any-of": 3, "not": 2, "at-least": 2, "applies-if": 3, "readings": 2, "unless": 1})

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from tests.reference import answers, changes, conditions, events, exposures, formulas, logic, people, results, subtypes, weighing
+from tests.reference import (
+    answers,
+    changes,
+    conditions,
+    exposures,
+    formulas,
+    logic,
+    people,
+    results,
+    specimens,
+    subtypes,
+    weighing,
+)
 from tests.reference.said import Said, negated, plain
 from tests.reference.spans import span
 from tests.reference.windows import Data, World
@@ -19,7 +31,7 @@ KINDS = {
     "age": people.age,
     "sex": people.sex,
     "condition": conditions.condition,
-    "event": events.event,
+    "event": specimens.event,
     "exposure": exposures.exposure,
     "change": changes.change,
     "subtype": subtypes.subtype,
@@ -42,7 +54,15 @@ def world_of(case: Data) -> World:
         broken=frozenset(run.get("broken", ())),
         decisions=run.get("decisions", {}),
         limits=tuple(tuple(row) for row in run.get("limits", ())),
+        criteria=dict(_named_in([*protocol.get("inclusion", ()), *protocol.get("exclusion", ())])),
     )
+
+
+def _named_in(node: object) -> Iterator[tuple[str, Data]]:
+    if isinstance(node, dict) and "text" in node and "id" in node:
+        yield node["id"], node
+    for inner in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+        yield from _named_in(inner)
 
 
 def evaluate(case: Data) -> dict[str, Said]:

@@ -34,7 +34,7 @@ def event(kind: Data, world: World) -> Said:
         reasons |= {found} if found else set()
     if reasons:
         return unknown(*reasons, *(["pending-event"] if asked.open else []))
-    gap = any(_gap(row, kind, world, asked) for row in world.rows)
+    gap = any(may_be(row, kind, world, asked) for row in world.rows)
     if asked.open:
         return unknown("pending-event", *(["unmapped"] if gap else []), "no-record", "not-found")
     return absent(kind, world, asked if _bounded(kind) else None, _served(kind, world), gap)
@@ -64,7 +64,7 @@ def one_record(row: Data, kind: Data, world: World, asked: Window) -> str:
     return MET if where == IN else "imprecise-date"
 
 
-def _gap(row: Data, kind: Data, world: World, asked: Window) -> bool:
+def may_be(row: Data, kind: Data, world: World, asked: Window) -> bool:
     """A record in the window that may be anything of what is asked for."""
     wanted = {"procedure": kind.get("procedures"), "drug": kind.get("medications")}.get(row["kind"])
     if not wanted or row.get("status") in NOT_COUNTED or row.get("concept") in wanted or known_as_another(row, wanted):

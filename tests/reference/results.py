@@ -144,7 +144,11 @@ def _minus(number: Fraction | None) -> Fraction | None:
 
 def _latest(inside: Sequence[Placed]) -> Said:
     """Every result that no sure one follows may be the latest; all of them must say the same."""
-    return _chosen(inside, [one for one in inside if not any(o.sure and o.time.start > one.time.end for o in inside)])
+    return _chosen(inside, may_be_latest(inside))
+
+
+def may_be_latest(inside: Sequence[Placed]) -> list[Placed]:
+    return [one for one in inside if not any(o.sure and o.time.start > one.time.end for o in inside)]
 
 
 def _earliest(inside: Sequence[Placed]) -> Said:

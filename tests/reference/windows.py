@@ -27,6 +27,7 @@ class World:
     broken: frozenset[str]
     decisions: dict[str, str]
     limits: tuple[tuple[str, str, str], ...]  # analyte, sex, upper limit in the canonical unit
+    criteria: dict[str, Data]  # those with an id, by it
 
     def of(self, kind: str) -> list[Data]:
         return [row for row in self.rows if row["kind"] == kind]

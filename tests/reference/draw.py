@@ -13,6 +13,7 @@ from tests.reference.numbers import ANALYTES
 from tests.reference.results import FINAL
 
 Row = dict[str, Any]
+USED = "used"  # a criterion whose result another one asks for, until it has an id of its own
 CHARTS_OF_ONE = 8  # charts that one protocol is held against: building protocols is the larger part of a case
 
 LEAVES: dict[str, tuple[Any, Any, int]] = {
@@ -79,17 +80,20 @@ def _numbered(node: Any, numbers: Iterator[int]) -> Any:
         return [_numbered(inner, numbers) for inner in node]
     if not isinstance(node, dict):
         return node
+    if node.get("all-of") and node["all-of"][0].get("id") == USED:
+        counted, asked = node["all-of"]
+        name = f"u{next(numbers)}"
+        node = {**node, "all-of": [{**counted, "id": name}, {"event": {**asked["event"], "of-results": [name]}}]}
     made = {key: _numbered(inner, numbers) for key, inner in node.items()}
     return {**made, "id": f"m{next(numbers)}"} if node.get("id") == "m" else made
 
 
 def _specimen(rng: Random) -> Row:
     """A value, and an event that must not lie before the result that was used for it."""
-    used, named = f"u{rng.randrange(10**9)}", {"text": "t"}
     counted = draw_values.criterion(rng)
     counted["value"].pop("pick", None)
     asked = draw_records.event(rng)["event"] | {"window": {"milestone": "screening", "before": rng.choice(("7 d", "28 d"))}}
-    return {"all-of": [{**counted, "id": used, **named}, {"event": {**asked, "of-results": [used]}}]}
+    return {"all-of": [{**counted, "id": USED, "text": "t"}, {"event": {**asked, "of-results": [USED]}}]}
 
 
 def _node(rng: Random, depth: int) -> Row:

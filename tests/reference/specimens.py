@@ -8,7 +8,7 @@ from tests.reference import events
 from tests.reference.events import MEDICATIONS, may_be, one_record
 from tests.reference.results import may_be_latest, of_window, value
 from tests.reference.said import MET, NOT_MET, UNKNOWN, Said, one_for_all, said, unknown
-from tests.reference.spans import FAR_PAST, Span, of_days
+from tests.reference.spans import FAR_PAST, Span, day_of, of_days
 from tests.reference.windows import Data, Window, World, window
 
 
@@ -41,7 +41,7 @@ def _before(used: Data, kind: Data, world: World) -> Said:
 
 def _possible(asked: Window | None, world: World) -> Span:
     """Every time at which there could be a result."""
-    first = min((ends.start.date() for ends in asked.ends), default=FAR_PAST) if asked else FAR_PAST
+    first = min((day_of(ends.start, world.zone) for ends in asked.ends), default=FAR_PAST) if asked else FAR_PAST
     return of_days(first, max(first, world.as_of.last), world.zone)
 
 
